@@ -1,0 +1,2 @@
+export { canonicalize } from './canonicalize.ts';
+export { parseStrict, StrictJsonError, type StrictJsonErrorCode, type StrictJsonOptions } from './strict.ts';
