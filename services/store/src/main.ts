@@ -1,0 +1,4 @@
+import { runProcess } from '@secai/kit';
+import { startStore } from './store.ts';
+
+runProcess('store', () => startStore(process.env));

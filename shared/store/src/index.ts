@@ -1,0 +1,1 @@
+export { type Migration, openStore, type Queries, type Store, type StoreOptions } from './store.ts';
