@@ -22,6 +22,11 @@ export interface RunOptions {
 
 /** Runs a program of the build machine to its end and returns what it printed. Throws BuildError with the tail of its output. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): string {
+  return runForBytes(program, args, options).toString();
+}
+
+/** As `run`, for programs that print bytes rather than text. */
+export function runForBytes(program: string, args: readonly string[], options: RunOptions = {}): Buffer {
   const result = spawnSync(program, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
@@ -32,11 +37,10 @@ export function run(program: string, args: readonly string[], options: RunOption
   if (result.error && (result.error as NodeJS.ErrnoException).code === 'ENOENT') {
     throw new BuildError('command_missing', `${program} is not installed; run \`node containers/system-packages.ts\``);
   }
-  const output = result.stdout?.toString() ?? '';
   if (result.status !== 0) {
-    const tail = `${output}${result.stderr?.toString() ?? ''}`.trim().split('\n').slice(-15).join('\n');
+    const tail = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-15).join('\n');
     const how = result.signal ? `was stopped by ${result.signal}` : `ended with code ${result.status}`;
     throw new BuildError('command_failed', `${program} ${args.slice(0, 4).join(' ')} … ${how}:\n${tail}`);
   }
-  return output;
+  return result.stdout;
 }

@@ -33,8 +33,8 @@ export function leafHashInPlace(buffer: Buffer, start: number, end: number): Has
 
 /** MTH of two subtrees. */
 export function nodeHash(left: Hash, right: Hash): Hash {
-  node.latin1Write(left, 1, HASH_BYTES);
-  node.latin1Write(right, 1 + HASH_BYTES, HASH_BYTES);
+  node.write(left, 1, HASH_BYTES, 'latin1');
+  node.write(right, 1 + HASH_BYTES, HASH_BYTES, 'latin1');
   return hash('sha256', node, 'binary');
 }
 
@@ -74,8 +74,16 @@ export class CompactTree {
   }
 
   root(): Hash {
-    return this.#subtrees.length === 0
-      ? EMPTY_ROOT
-      : this.#subtrees.reduceRight((right, left) => nodeHash(left, right));
+    const last = this.#subtrees.at(-1);
+    return last === undefined ? EMPTY_ROOT : this.#subtrees.slice(0, -1).reduceRight(joinLeft, last);
   }
+
+  /** The root when `rest`, the root of fewer leaves than any subtree here has, is the rightmost subtree. */
+  rootWith(rest: Hash): Hash {
+    return this.#subtrees.reduceRight(joinLeft, rest);
+  }
+}
+
+function joinLeft(right: Hash, left: Hash): Hash {
+  return nodeHash(left, right);
 }

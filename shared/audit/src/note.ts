@@ -5,7 +5,7 @@ import { AuditError } from './error.ts';
 
 const ED25519 = 1;
 const KEY_ID_BYTES = 4;
-/** Long enough for a schema-less URL; two heads of this length still fit one disk sector each. */
+/** Keeps a signed head within one disk sector of 512 bytes. */
 const MAX_NAME = 100;
 
 /** Throws AuditError `bad_option` unless `name` can name a key: 1 to 100 visible ASCII characters without `+`. */

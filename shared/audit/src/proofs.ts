@@ -110,7 +110,7 @@ export function verifyConsistency(claim: ConsistencyClaim): boolean {
   if (size2 === 0 && root2 !== EMPTY_ROOT) return false;
   if (size1 === 0) return path.length === 0 && root1 === EMPTY_ROOT;
   if (size1 === size2) return path.length === 0 && root1 === root2;
-  if (Number.isInteger(Math.log2(size1))) path.unshift(root1);
+  if (isPowerOfTwo(size1)) path.unshift(root1);
   const first = path.shift();
   if (first === undefined) return false;
   let fn = size1 - 1;
@@ -141,6 +141,10 @@ export function verifyConsistency(claim: ConsistencyClaim): boolean {
 
 function half(n: number): number {
   return Math.floor(n / 2);
+}
+
+function isPowerOfTwo(n: number): boolean {
+  return n === 1 || splitPoint(n) * 2 === n;
 }
 
 function isCount(n: number): boolean {

@@ -45,26 +45,26 @@ const freeSlots: string[] = [];
  * names are used again after `dispose`.
  */
 export class PreparedSet {
-  readonly #slot: string;
+  readonly slot: string;
 
   /** Throws Error when a policy does not parse; texts that passed validation do. */
   constructor(policies: Record<string, Policy>) {
-    this.#slot = freeSlots.pop() ?? `set${++lastSlot}`;
-    const answer = preparsePolicySet(this.#slot, { staticPolicies: policies });
+    this.slot = freeSlots.pop() ?? `set${++lastSlot}`;
+    const answer = preparsePolicySet(this.slot, { staticPolicies: policies });
     if (answer.type === 'success') return;
-    freeSlots.push(this.#slot);
+    freeSlots.push(this.slot);
     throw new Error(`cedar refused policies that it had validated: ${answer.errors.map((e) => e.message).join('; ')}`);
   }
 
   evaluate(request: CedarRequest): CedarAnswer {
-    const answer = statefulIsAuthorized({ ...request, preparsedPolicySetId: this.#slot });
+    const answer = statefulIsAuthorized({ ...request, preparsedPolicySetId: this.slot });
     if (answer.type === 'failure') return { satisfied: [], errors: answer.errors.map((error) => error.message) };
     const { reason, errors } = answer.response.diagnostics;
     return { satisfied: reason, errors: errors.map((error) => `${error.policyId}: ${error.error.message}`) };
   }
 
   dispose(): void {
-    preparsePolicySet(this.#slot, { staticPolicies: {} });
-    freeSlots.push(this.#slot);
+    preparsePolicySet(this.slot, { staticPolicies: {} });
+    freeSlots.push(this.slot);
   }
 }

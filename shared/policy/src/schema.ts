@@ -100,6 +100,8 @@ class Reader {
   }
 
   #attributesOf(type: ResolvedType, where: string): Record<string, Attribute> {
+    const common = this.#namespace.commonTypes?.[type.type];
+    if (common) return this.#attributesOf(common as ResolvedType, where);
     if (type.type !== 'Record') return this.#refuse(`${where} is not a record`);
     return type.attributes ?? {};
   }

@@ -25,6 +25,8 @@ export interface Service {
   volumes: Volume[];
   /** What Node's permission model must allow beyond reading its own code and writing its own state. */
   allow: ('child-process' | 'addons' | 'worker')[];
+  /** Runs models: its container is built on the one that carries llama-server. */
+  engine?: true;
   /** Hard caps in containers. */
   limits: { memoryMb: number; cpus: number; pids: number };
   /** User id inside the container; distinct per service. */
@@ -91,6 +93,7 @@ export const services: readonly Service[] = [
     sql: true,
     volumes: [{ name: 'quarantine', access: 'rw' }],
     allow: ['child-process', 'addons'],
+    engine: true,
     limits: { memoryMb: 4096, cpus: 2, pids: 128 },
     uid: 204,
     published: false,
@@ -105,6 +108,7 @@ export const services: readonly Service[] = [
     sql: false,
     volumes: [{ name: 'models', access: 'ro' }],
     allow: ['child-process', 'addons'],
+    engine: true,
     limits: { memoryMb: 8192, cpus: 2, pids: 128 },
     uid: 205,
     published: false,

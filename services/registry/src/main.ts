@@ -1,0 +1,4 @@
+import { run } from '@secai/kit';
+import { registryService } from './service.ts';
+
+run(registryService);
