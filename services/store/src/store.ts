@@ -1,10 +1,10 @@
 import { chmod, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import { ensureDir } from '@secai/files';
 import { ConfigError, createLogger, type Environment, readEnv } from '@secai/kit';
 import { z } from 'zod';
+import { WireServer } from './wire.ts';
 
 const path = z.string().startsWith('/', 'an absolute path');
 const env = z.object({
@@ -34,12 +34,12 @@ export async function startStore(environment: Environment): Promise<() => Promis
   await ensureDir(config.SECAI_SOCKET_DIR);
   await rm(socket, { force: true }); // left by a killed store; the launcher's lock keeps a second one away
   const db = await PGlite.create({ dataDir: join(config.SECAI_STATE_DIR, 'pglite'), relaxedDurability: false });
-  const server = new PGLiteSocketServer({ db, path: socket, maxConnections: 64 });
-  await server.start();
+  const server = new WireServer(db);
+  await server.listen(socket);
   await chmod(socket, 0o600);
   logger.info('ready');
   return async () => {
-    await server.stop();
+    await server.close();
     await db.close();
     await rm(socket, { force: true });
     logger.info('stopped');

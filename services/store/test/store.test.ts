@@ -1,8 +1,10 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Migration, openStore, type Store } from '@secai/store';
 import { startPostgres } from '@secai/store/testing';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startStore } from '../src/store.ts';
 
@@ -95,6 +97,35 @@ describe.each(Object.entries(servers))('%s', (_name, start) => {
     } finally {
       await Promise.all(stores.map((client) => client.close()));
     }
+  });
+
+  it('rolls back what a client leaves open when it dies, and lets the others go on', async () => {
+    const dying = new Client({ connectionString: server.databaseUrl });
+    dying.on('error', () => undefined);
+    await dying.connect();
+    await dying.query('BEGIN');
+    await dying.query("INSERT INTO probe.notes (id, text) VALUES (77, 'never committed')");
+    const waiting = store.query("INSERT INTO probe.notes (id, text) VALUES (78, 'after')");
+    (dying as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+    await waiting;
+    expect(await store.query('SELECT id FROM probe.notes WHERE id IN (77, 78)')).toEqual([{ id: 78 }]);
+  });
+
+  it('goes on after errors in every phase of a statement', async () => {
+    for (const [sql, params] of [
+      ['SELECT nonsense', []],
+      ['SELECT $1::int', ['x']],
+      ['SELECT 1/$1::int', [0]],
+      ['SELEC', []],
+    ] as const) {
+      await expect(store.query(sql, [...params])).rejects.toThrow(/nonsense|invalid input|division|syntax/);
+    }
+    await expect(
+      store.transaction(async (tx) => {
+        await tx.query('SELECT 1/0');
+      }),
+    ).rejects.toThrow('division');
+    expect(await store.one('SELECT 1 AS n')).toEqual({ n: 1 });
   });
 
   it('says why when there is no server', async () => {

@@ -1,0 +1,1 @@
+export { type CliEnvironment, runCli } from './cli.ts';
