@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { ensureDir } from '@secai/files';
 import { ConfigError, createLogger, type Environment, readEnv } from '@secai/kit';
-import { z } from 'zod';
+import * as z from 'zod';
 import { WireServer } from './wire.ts';
 
 const path = z.string().startsWith('/', 'an absolute path');

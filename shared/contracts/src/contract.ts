@@ -1,5 +1,5 @@
 import type { ServiceName } from '@secai/topology';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Who may call a route. `edge`: a service or the operator with its edge token and the route's scope. `session`: the

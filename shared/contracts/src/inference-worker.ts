@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { modelName, sha256 } from './common.ts';
 import { defineContract } from './contract.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sha256, timestamp } from './common.ts';
 import { defineContract } from './contract.ts';
 

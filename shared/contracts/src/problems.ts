@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Every problem that crosses the wire: code → status and title. docs/problems.md mirrors it; a test compares the two. */
 export const problemCatalogue = {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { modelName, nameParams, sha256, timestamp, uuid } from './common.ts';
 import { defineContract } from './contract.ts';
 

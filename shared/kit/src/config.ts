@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Raised before anything starts; the message is the one line an operator sees. */
 export class ConfigError extends Error {

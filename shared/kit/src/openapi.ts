@@ -1,6 +1,6 @@
 import type { Contract, Route } from '@secai/contracts';
 import { problemSchema } from '@secai/contracts';
-import { z } from 'zod';
+import * as z from 'zod';
 
 const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): object => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });

@@ -88,7 +88,7 @@ export async function startService<R extends Routes, E extends z.ZodObject>(
   const logger = createLogger(name, config.SECAI_LOG_LEVEL);
   const clock = options.clock ?? systemClock;
   const callers = await CallerTable.load(name, config.SECAI_CALLERS);
-  const peers = await connectPeers(name, config.SECAI_TOKENS, options.env);
+  const peers = onlyKnown(name, await connectPeers(name, config.SECAI_TOKENS, options.env));
   await ensureDir(config.SECAI_STATE_DIR);
   await ensureDir(config.SECAI_AUDIT_DIR);
   const audit = await openAuditLog({
@@ -157,16 +157,19 @@ export async function startService<R extends Routes, E extends z.ZodObject>(
   return { url: `http://${config.SECAI_LISTEN.host}:${port}`, server, logger, stop: () => (stopped ??= stop()) };
 }
 
-async function connectPeers(name: ServiceName, tokens: string, env: Environment): Promise<Peers> {
-  const clients: Partial<Record<string, unknown>> = {};
+async function connectPeers(name: ServiceName, tokens: string, env: Environment): Promise<Record<string, unknown>> {
+  const clients: Record<string, unknown> = {};
   for (const edge of edgesFrom(name)) {
     const contract = (contracts as Record<string, Contract>)[edge.to];
-    if (contract)
-      clients[edge.to] = createClient(contract, {
-        baseUrl: peerAddress(env, edge.to),
-        token: await loadToken(tokens, name, edge.to),
-      });
+    if (!contract) continue;
+    const token = await loadToken(tokens, name, edge.to);
+    clients[edge.to] = createClient(contract, { baseUrl: peerAddress(env, edge.to), token });
   }
+  return clients;
+}
+
+/** Touching a peer without an edge is a mistake in the code, so it throws. */
+function onlyKnown(name: ServiceName, clients: Record<string, unknown>): Peers {
   return new Proxy(clients, {
     get(target, peer) {
       const client = target[String(peer)];
