@@ -5,6 +5,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { services } from '@secai/topology';
+import { bundleService } from './bundle.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const run = promisify(execFile);
@@ -43,11 +45,19 @@ async function buildWeb(): Promise<void> {
 /** Brings all build products up to date. */
 export async function buildAll({ quiet }: { quiet: boolean }): Promise<void> {
   const started = performance.now();
-  const built = await buildIfStale('services/ui/web', ['services/ui/web', 'shared/contracts/src'], buildWeb);
-  if (built || !quiet)
-    console.log(
-      `Web app ${built ? `built in ${((performance.now() - started) / 1000).toFixed(1)} s` : 'is up to date'}.`,
-    );
+  const built: string[] = [];
+  if (await buildIfStale('services/ui/web', ['services/ui/web', 'shared/contracts/src'], buildWeb))
+    built.push('web app');
+  for (const { name } of services) {
+    const folder = join('services', name);
+    const make = async (): Promise<void> => {
+      await bundleService(name, join(root, folder, 'dist'));
+    };
+    if (await buildIfStale(folder, [join(folder, 'src'), 'shared'], make)) built.push(name);
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (built.length > 0) console.log(`Built ${built.join(', ')} in ${seconds} s.`);
+  else if (!quiet) console.log('Everything is built already.');
 }
 
 if (import.meta.main) await buildAll({ quiet: false });

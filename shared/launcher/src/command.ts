@@ -44,6 +44,8 @@ export function commandFor(service: Service, options: CommandOptions): Command {
     ...write.map((path) => `--allow-fs-write=${path}`),
     ...service.allow.map((name) => `--allow-${name}`),
     '--max-semi-space-size=1',
+    // PGlite's memory halves without V8's optimising WebAssembly compiler, and it starts three times faster.
+    ...(service.name === 'store' ? ['--liftoff-only'] : []),
     '--disable-warning=ExperimentalWarning',
     '--disable-warning=SecurityWarning',
     entryOf(root, service.name),
