@@ -33,11 +33,21 @@ export async function listSegments(dir: string): Promise<string[]> {
 
 /** Opens a file for reading; refuses links, devices and pipes, which a log never holds. */
 export async function openRegular(dir: string, name: string): Promise<FileHandle> {
-  // O_NONBLOCK: a pipe put in the file's place must not hold the verifier up.
-  const handle = await open(join(dir, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  let handle: FileHandle;
+  try {
+    // O_NONBLOCK: a pipe put in the file's place must not hold the verifier up.
+    handle = await open(join(dir, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === 'ELOOP' || code === 'ENXIO' ? notRegular(dir, name) : error;
+  }
   if ((await handle.stat()).isFile()) return handle;
   await handle.close();
-  throw new AuditError('corrupt', `${join(dir, name)} is not a regular file`, {
+  throw notRegular(dir, name);
+}
+
+function notRegular(dir: string, name: string): AuditError {
+  return new AuditError('corrupt', `${join(dir, name)} is not a regular file`, {
     where: { segment: name, line: 0, seq: 0 },
   });
 }

@@ -62,7 +62,9 @@ export type HeadRead = { name: string; head: Head } | { name: string; error: Aud
 
 /** Both heads as they are on disk. */
 export async function readHeads(dir: string, verifier: Verifier): Promise<[HeadRead, HeadRead]> {
-  return [await readHead(dir, HEAD, verifier), await readHead(dir, HEAD_COPY, verifier)];
+  // The copy first: beside a writer, the head then read is the same or newer.
+  const copy = await readHead(dir, HEAD_COPY, verifier);
+  return [await readHead(dir, HEAD, verifier), copy];
 }
 
 async function readHead(dir: string, name: string, verifier: Verifier): Promise<HeadRead> {

@@ -3,8 +3,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { MAX_LINE_BYTES } from './record.ts';
 
 const BATCH_LINES = 4096;
-/** One spare byte in front, a line that the last read cut, and a read. */
-const BUFFER_BYTES = 1 + 2 * MAX_LINE_BYTES;
+/** A line that the last read cut, and a read. */
+const BUFFER_BYTES = 2 * MAX_LINE_BYTES;
 const NEWLINE = 0x0a;
 
 export interface LineBatch {
@@ -22,7 +22,9 @@ export interface LineBatch {
  * last newline: what follows is an unfinished line, or one longer than MAX_LINE_BYTES, and is not delivered.
  */
 export async function* lineBatches(handle: FileHandle): AsyncGenerator<LineBatch, number> {
-  const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  const { size } = await handle.stat();
+  // One spare byte in front, so that every line has a byte before it. What is appended meanwhile need not be seen.
+  const buffer = Buffer.allocUnsafe(1 + Math.min(BUFFER_BYTES, size));
   const starts = new Uint32Array(BATCH_LINES);
   const ends = new Uint32Array(BATCH_LINES);
   let start = 1;

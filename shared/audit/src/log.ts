@@ -241,9 +241,7 @@ export class AuditLog {
   }
 
   #start(): void {
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null;
-    });
+    this.#working ??= this.#work();
   }
 
   async #work(): Promise<void> {
@@ -264,6 +262,8 @@ export class AuditLog {
         this.#fail(error, [...group, ...asked]);
       }
     }
+    // In the same turn as the last look at the queues, so that no append is left waiting.
+    this.#working = null;
   }
 
   /** As many waiting records as fit the segment and a group, at least one if there are any. */
@@ -339,12 +339,11 @@ export class AuditLog {
 
   #announce(): void {
     if (this.#onHead === undefined || this.#announcing !== null) return;
-    this.#announcing = this.#announceNewest().finally(() => {
-      this.#announcing = null;
-    });
+    this.#announcing = this.#announceNewest();
   }
 
   async #announceNewest(): Promise<void> {
+    await Promise.resolve();
     let told: Head | null = null;
     try {
       while (told !== this.#head) {
@@ -354,6 +353,7 @@ export class AuditLog {
     } catch (error) {
       this.#fail(error, []);
     }
+    this.#announcing = null;
   }
 
   /** Fails closed: nobody who waits is told that a record is safe, and nobody can add another. */

@@ -94,6 +94,7 @@ describe('canonicalize', () => {
       '😀',
     ]);
     expect(() => canonicalize([Number.NaN])).toThrow(TypeError);
+    expect(() => canonicalize({ at: new Date(0) })).toThrow('a Date has no JSON form');
     expect(() => canonicalize('\ud800')).toThrow(TypeError);
   });
 });
