@@ -32,6 +32,32 @@ describe('docs', () => {
     expect(documented.sort()).toEqual([...used].sort());
   });
 
+  it('are not needed to know what a workspace imports: its manifest says so', () => {
+    for (const path of manifests().filter((one) => one !== 'package.json' && !one.includes('/web/'))) {
+      const folder = path.slice(0, -'/package.json'.length);
+      const manifest = JSON.parse(read(path)) as { name: string; dependencies?: Record<string, string> };
+      const imported = new Set<string>();
+      for (const file of readdirSync(join(repository, folder, 'src'), { recursive: true, encoding: 'utf8' }).filter(
+        (name) => name.endsWith('.ts'),
+      )) {
+        for (const [, source] of read(`${folder}/src/${file}`).matchAll(
+          /^(?:import|export)\s[^'"]*?from '([^']+)'/gms,
+        )) {
+          if (source!.startsWith('.') || source!.startsWith('node:')) continue;
+          imported.add(
+            source!
+              .split('/')
+              .slice(0, source!.startsWith('@') ? 2 : 1)
+              .join('/'),
+          );
+        }
+      }
+      expect(Object.keys(manifest.dependencies ?? {}).sort(), path).toEqual(
+        [...imported].filter((name) => name !== manifest.name).sort(),
+      );
+    }
+  });
+
   it('mirror the catalogue of problems', () => {
     const rows = [...read('docs/problems.md').matchAll(/^\| `(\w+)` \| (\d{3}) \| (.+) \|$/gm)].map(
       ([, code, status, title]) => [code, Number(status), title],

@@ -1,5 +1,6 @@
 /** The few functions of cedar-wasm that are used, and prepared policy sets, which live inside the wasm instance. */
 import {
+  type CedarValueJson,
   type EntityJson,
   type Policy,
   preparsePolicySet,
@@ -12,6 +13,7 @@ export {
   type DetailedError,
   type EntityJson,
   type EntityUidJson,
+  type PatternElem,
   type PolicyJson,
   policySetTextToParts,
   policyToJson,
@@ -26,7 +28,7 @@ export interface CedarRequest {
   principal: TypeAndId;
   action: TypeAndId;
   resource: TypeAndId;
-  context: Record<string, never>;
+  context: Record<string, CedarValueJson>;
   entities: EntityJson[];
 }
 

@@ -2,9 +2,9 @@
 import type { CedarRequest } from './cedar.ts';
 import { digestOf } from './digest.ts';
 import { principalOf, resourceOf } from './entities.ts';
+import { Evaluator } from './evaluator.ts';
 import { type PolicySource, type Rule, readRules } from './rules.ts';
 import { type ActionSchema, type DomainSchema, readSchema } from './schema.ts';
-import { Slices } from './slices.ts';
 
 export interface DomainSource {
   /** Its name on the wire, e.g. `tool_access`. */
@@ -62,7 +62,7 @@ export class Domain {
   readonly rules: readonly RuleSummary[];
   readonly #schema: DomainSchema;
   readonly #order: ReadonlyMap<string, { rule: Rule; index: number }>;
-  readonly #slices: Slices;
+  readonly #evaluator: Evaluator;
 
   constructor(source: DomainSource, schema: DomainSchema, rules: readonly Rule[]) {
     this.name = source.domain;
@@ -71,7 +71,7 @@ export class Domain {
     this.rules = rules.map(({ id, file, effect, ask, reason }) => ({ id, file, effect, ask, reason }));
     this.#schema = schema;
     this.#order = new Map(rules.map((rule, index) => [rule.id, { rule, index }]));
-    this.#slices = new Slices(rules, schema.actions.keys());
+    this.#evaluator = new Evaluator(rules, schema.actions.keys());
   }
 
   /**
@@ -85,7 +85,7 @@ export class Domain {
   }
 
   [Symbol.dispose](): void {
-    this.#slices.dispose();
+    this.#evaluator.dispose();
   }
 
   #judge(input: DecisionInput): Omit<Outcome, 'eval_us'> {
@@ -113,18 +113,17 @@ export class Domain {
       principal,
       action: { type: 'Action', id: input.action },
       resource: resource.uid,
-      context: context as Record<string, never>,
+      context: context as CedarRequest['context'],
       entities: resource.entities,
     };
   }
 
   #evaluate(input: DecisionInput, request: CedarRequest): Omit<Outcome, 'eval_us' | 'labels'> {
-    const answers = this.#slices.for(request).map((set) => set.evaluate(request));
-    const errors = answers.flatMap((answer) => answer.errors);
+    const { satisfied: ids, errors } = this.#evaluator.evaluate(request);
     if (errors.length > 0)
       return denial(`The rules could not be evaluated, so the answer is no: ${errors.join('; ')}.`);
-    const satisfied = answers
-      .flatMap((answer) => answer.satisfied.map((id) => this.#order.get(id)!))
+    const satisfied = ids
+      .map((id) => this.#order.get(id)!)
       .sort((a, b) => a.index - b.index)
       .map(({ rule }) => rule);
     const forbids = satisfied.filter((rule) => rule.effect === 'forbid');
@@ -132,9 +131,8 @@ export class Domain {
     const plain = satisfied.filter((rule) => !rule.ask);
     if (plain.length > 0) return decided('allow', plain);
     if (satisfied.length > 0) return decided('ask', satisfied);
-    return denial(
-      `Nothing in ${this.name} allows ${quoted(input.principal)} to ${input.action} ${quoted(input.resource)} like this.`,
-    );
+    // The resource stays out of the text: an address may carry a secret, and reasons are logged.
+    return denial(`Nothing in ${this.name} allows ${quoted(input.principal)} to ${input.action} this.`);
   }
 }
 

@@ -8,6 +8,19 @@ export interface Resource {
   entities: EntityJson[];
 }
 
+/** The attributes that resources get, by type. Types that are not listed get none. */
+export const RESOURCE_ATTRIBUTES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  Path: { path: 'String', name: 'String' },
+  Destination: {
+    scheme: 'String',
+    host: 'String',
+    port: 'Long',
+    path: 'String',
+    ip_literal: 'Bool',
+    local_name: 'Bool',
+  },
+};
+
 /** `user` and `user:<name>` are people; everything else names a service. */
 export function principalOf(text: string): TypeAndId | string {
   const fault = nameFault(text);

@@ -55,6 +55,10 @@ class SourceReader {
   }
 
   read(): { rules: Rule[]; problems: PolicyProblem[] } {
+    if (!this.#source.text.isWellFormed()) {
+      this.#problem('the text is not well-formed Unicode');
+      return { rules: [], problems: this.#problems };
+    }
     const parts = policySetTextToParts(this.#source.text);
     if (parts.type === 'failure') {
       for (const error of parts.errors) this.#report(error);

@@ -1,5 +1,6 @@
 /** A domain's Cedar schema, read once into checks and conversions that run on every request. */
 import { type CedarValueJson, type DetailedError, type SchemaJson, schemaToJsonWithResolvedTypes } from './cedar.ts';
+import { RESOURCE_ATTRIBUTES } from './entities.ts';
 import { PolicyError, type PolicyProblem } from './error.ts';
 import { hostFault, pathFault } from './names.ts';
 import { placeOf } from './places.ts';
@@ -85,6 +86,7 @@ class Reader {
         context: this.#record(attributes, `the context of "${verb}"`),
         labels: Object.keys(attributes).filter((name) => attributes[name]!.type === 'Label'),
       });
+      this.#checkResource(applies.resourceTypes[0]!);
       subjects.add(applies.resourceTypes[0]!);
     }
     if (actions.size === 0) return this.#refuse('the schema declares no action');
@@ -97,6 +99,15 @@ class Reader {
       enums: new Map(all.filter(([name]) => !subjects.has(name))),
       resourceEnums: new Map(all.filter(([name]) => subjects.has(name))),
     };
+  }
+
+  /** A declared attribute that no resource gets would make every rule fail that reads it. */
+  #checkResource(name: string): void {
+    const type = this.#namespace.entityTypes[name];
+    const shape = type && 'shape' in type ? (type.shape as ResolvedType) : { type: 'Record' };
+    const given = RESOURCE_ATTRIBUTES[name] ?? {};
+    for (const [attribute, { type: declared }] of Object.entries(this.#attributesOf(shape, name)))
+      if (given[attribute] !== declared) this.#refuse(`${name} has no attribute ${attribute} of type ${declared}`);
   }
 
   #attributesOf(type: ResolvedType, where: string): Record<string, Attribute> {

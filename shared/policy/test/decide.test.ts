@@ -1,5 +1,5 @@
 import { type CedarValueJson, isAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
-import { type DecisionInput, digestOf } from '@secai/policy';
+import { type DecisionInput, digestOf, PolicyError } from '@secai/policy';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { domainOf, label, rule, SCHEMA } from './support.ts';
@@ -20,6 +20,16 @@ function officialContext(context: object): Record<string, CedarValueJson> {
   return JSON.parse(text);
 }
 
+function loads(text: string): boolean {
+  try {
+    domainOf(text)[Symbol.dispose]();
+    return true;
+  } catch (error) {
+    if (error instanceof PolicyError) return false;
+    throw error;
+  }
+}
+
 const permitUse = rule('may-use', 'permit (principal == Service::"agent", action == Action::"use", resource);');
 const askUse = rule('ask-use', '@decision("ask")\npermit (principal, action == Action::"use", resource);');
 const forbidRed = rule(
@@ -31,7 +41,7 @@ describe('allow, ask and deny', () => {
   it('denies by default and says that nothing allows it', () => {
     const outcome = domainOf('').decide(use());
     expect(outcome).toMatchObject({ decision: 'deny', policies: [] });
-    expect(outcome.reason).toBe('Nothing in sample allows "agent" to use "thing" like this.');
+    expect(outcome.reason).toBe('Nothing in sample allows "agent" to use this.');
   });
   it('allows with the id and reason of the rule, the labels and the time', () => {
     expect(domainOf(permitUse).decide(use())).toEqual({
@@ -62,13 +72,13 @@ describe('allow, ask and deny', () => {
     expect(outcome.reason).toBe('Same.');
   });
   it('denies when a rule fails while it runs: a forbid that Cedar skips must not open the door', () => {
-    const overflow = rule(
-      'overflow',
-      'forbid (principal, action == Action::"use", resource) when { context.count * 9007199254740991 > 0 };',
-    );
-    const outcome = domainOf(permitUse, overflow).decide(use({ context: { label, count: Number.MAX_SAFE_INTEGER } }));
-    expect(outcome.decision).toBe('deny');
-    expect(outcome.reason).toContain('overflow');
+    const failing = 'context.count * 9007199254740991 > 0';
+    for (const test of [failing, `${failing} && context.label.level == Level::"high"`, `${failing} || true`]) {
+      const overflow = rule('overflow', `forbid (principal, action == Action::"use", resource) when { ${test} };`);
+      const outcome = domainOf(permitUse, overflow).decide(use({ context: { label, count: Number.MAX_SAFE_INTEGER } }));
+      expect(outcome).toMatchObject({ decision: 'deny', policies: [] });
+      expect(outcome.reason).toContain('overflow');
+    }
   });
 });
 
@@ -176,6 +186,11 @@ describe('properties over generated rules', () => {
   const conditions = [
     'true || context.count == 0',
     'context.count > 1',
+    'principal is User || context.count == 1',
+    '!(context has pair) || context.label.level == Level::"high"',
+    'principal is Service && [Service::"agent", Service::"other"].contains(principal) && resource != Thing::"c"',
+    'principal in Service::"ui" || resource in [Thing::"a", Thing::"b"]',
+    'context.label has sources && !context.label.sources.isEmpty() && context.count * 9007199254740991 < 5',
     'context.label.level == Level::"low"',
     '[Level::"mid", Level::"high"].contains(context.label.level)',
     'context.label.level != Level::"high"',
@@ -192,23 +207,25 @@ describe('properties over generated rules', () => {
     resource: fc.constantFrom(...things),
     verbs: fc.constantFrom('== Action::"use"', 'in [Action::"use", Action::"drop"]', '== Action::"drop"'),
     condition: fc.constantFrom(...conditions),
+    clause: fc.constantFrom('when', 'unless'),
   });
   type Generated = typeof generated extends fc.Arbitrary<infer T> ? T : never;
   const textOf = (rules: Generated[], prefix = 'r'): string =>
     rules
-      .map(({ effect, ask, principal, resource, verbs, condition }, index) =>
+      .map(({ effect, ask, principal, resource, verbs, condition, clause }, index) =>
         rule(
           `${prefix}${index}`,
-          `${ask && effect === 'permit' ? '@decision("ask")\n' : ''}${effect} (${principal}, action ${verbs}, ${resource}) when { ${condition} };`,
+          `${ask && effect === 'permit' ? '@decision("ask")\n' : ''}${effect} (${principal}, action ${verbs}, ${resource}) ${clause} { ${condition} };`,
         ),
       )
       .join('');
-  const possible = (rules: Generated[]): Generated[] =>
-    rules.map((item) =>
-      item.principal === 'principal is User' && item.verbs === '== Action::"drop"'
-        ? { ...item, principal: 'principal' }
-        : item,
-    );
+  // The validator refuses rules that can never apply; what is left of a generated list is tried.
+  const verdicts = new Map<string, boolean>();
+  const isValid = (item: Generated): boolean => {
+    const text = textOf([item]);
+    if (!verdicts.has(text)) verdicts.set(text, loads(text));
+    return verdicts.get(text)!;
+  };
   const request = fc.record({
     principal: fc.constantFrom('agent', 'ui', 'user:zoe'),
     action: fc.constantFrom('use', 'drop'),
@@ -225,11 +242,11 @@ describe('properties over generated rules', () => {
       { requiredKeys: ['count', 'label'] },
     ),
   });
-  const rules = fc.array(generated, { maxLength: 8 }).map(possible);
+  const rules = fc.array(generated, { maxLength: 8 }).map((list) => list.filter(isValid));
 
-  it("decides like Cedar's own schema-checked entry point (slices and plain enums change nothing)", () => {
+  it("decides like Cedar's own schema-checked entry point (prefilter and plain enums change nothing)", () => {
     fc.assert(
-      fc.property(rules, fc.array(request, { minLength: 1, maxLength: 6 }), (list, requests) => {
+      fc.property(rules, fc.array(request, { minLength: 4, maxLength: 10 }), (list, requests) => {
         using domain = domainOf(textOf(list));
         for (const input of requests) {
           const [type, id] = input.principal.startsWith('user:')
@@ -262,18 +279,88 @@ describe('properties over generated rules', () => {
           else expect(decidedBy).toEqual(expect.arrayContaining(outcome.policies));
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
+    );
+  });
+  it("decides about paths like Cedar's own entry point, with every ancestor and attribute given", () => {
+    const tests = [
+      'resource in context.roots',
+      'context.roots.contains(resource)',
+      'resource in Path::"/a"',
+      'resource in [Path::"/b", Path::"/a/b"]',
+      'resource == Path::"/a/b"',
+      'resource.path like "*/b/*"',
+      'resource.path like "/a*b"',
+      'resource.path like "*a*b*a*"',
+      'resource.path like "/a/b"',
+      'resource.name == "b"',
+      'resource.name like "a\\*"',
+      'context.roots.containsAll([Path::"/a", Path::"/b"])',
+      'context.roots.isEmpty() || context.roots == [Path::"/a"]',
+    ];
+    const single = fc.record({
+      effect: fc.constantFrom('permit', 'forbid'),
+      scope: fc.constantFrom('resource', 'resource in Path::"/a/b"', 'resource is Path in Path::"/b"'),
+      test: fc.constantFrom(...tests),
+      negated: fc.boolean(),
+    });
+    const path = fc
+      .array(fc.constantFrom('a', 'b', 'ab', 'a*'), { minLength: 1, maxLength: 4 })
+      .map((segments) => `/${segments.join('/')}`);
+    const asked = fc.record({
+      resource: path,
+      roots: fc.array(fc.constantFrom('/a', '/b', '/a/b', '/ab'), { maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(single, { maxLength: 6 }),
+        fc.array(asked, { minLength: 1, maxLength: 8 }),
+        (list, requests) => {
+          const texts = list.map(({ effect, scope, test, negated }, index) =>
+            rule(
+              `p${index}`,
+              `${effect} (principal, action == Action::"open", ${scope}) when { ${negated ? `!(${test})` : test} };`,
+            ),
+          );
+          using domain = domainOf(texts.join(''));
+          for (const { resource, roots } of requests) {
+            const segments = resource.split('/').slice(1);
+            const parents = segments.map((_, at) => ({ type: 'Path', id: `/${segments.slice(0, at).join('/')}` }));
+            const uid = { type: 'Path', id: resource };
+            const answer = isAuthorized({
+              principal: { type: 'Service', id: 'agent' },
+              action: { type: 'Action', id: 'open' },
+              resource: uid,
+              context: { roots: roots.map((id) => ({ __entity: { type: 'Path', id } })) },
+              schema: SCHEMA,
+              validateRequest: true,
+              policies: { staticPolicies: Object.fromEntries(texts.map((text, index) => [`p${index}`, text])) },
+              entities: [{ uid, attrs: { path: resource, name: segments.at(-1)! }, parents }],
+            });
+            if (answer.type === 'failure') throw new Error(JSON.stringify(answer.errors));
+            const outcome = domain.decide({ principal: 'agent', action: 'open', resource, context: { roots } });
+            expect([outcome.decision, [...outcome.policies].sort()]).toEqual([
+              answer.response.decision,
+              [...answer.response.diagnostics.reason].sort(),
+            ]);
+          }
+        },
+      ),
+      { numRuns: 40 },
     );
   });
   it('adding permits never removes the denial of a forbid', () => {
-    const wall = rule('wall', 'forbid (principal, action, resource) when { context.count < 2 };');
+    const wall = rule(
+      'wall',
+      'forbid (principal, action in [Action::"use", Action::"drop"], resource) when { context.count < 2 };',
+    );
     const low = request.filter((input) => input.context.count < 2);
     fc.assert(
       fc.property(rules, low, (list, input) => {
         using domain = domainOf(wall, textOf(list.map((item) => ({ ...item, effect: 'permit' }))));
-        expect(domain.decide(input)).toMatchObject({ decision: 'deny', policies: ['wall'] });
+        expect(domain.decide(input).decision).toBe('deny');
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
   it('adding forbids never turns a no into a yes, nor an ask into an allow', () => {
@@ -290,7 +377,7 @@ describe('properties over generated rules', () => {
         );
         expect(rank[after.decide(input).decision]).toBeLessThanOrEqual(rank[before.decide(input).decision]);
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 });

@@ -6,7 +6,7 @@ import { measure } from './measure.ts';
 import { check, report } from './report.ts';
 import { property, sh, until, userctl } from './shell.ts';
 
-const startSeconds = 420;
+const startSeconds = 900;
 
 const up = await check('secai.target is reached', async () => {
   await until('the user manager of secai', 120, () =>

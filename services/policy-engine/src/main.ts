@@ -1,0 +1,4 @@
+import { run } from '@secai/kit';
+import { policyEngineService } from './service.ts';
+
+run(policyEngineService);
