@@ -119,7 +119,9 @@ export class FileStream {
     while (filled < wanted) {
       const { bytesRead } = await this.#handle.read(buffer, filled, wanted - filled, start + filled);
       if (bytesRead === 0) {
-        throw new FileChanged(`the file ended at byte ${start + filled}, although it had ${this.size} bytes when opened`);
+        throw new FileChanged(
+          `the file ended at byte ${start + filled}, although it had ${this.size} bytes when opened`,
+        );
       }
       filled += bytesRead;
     }

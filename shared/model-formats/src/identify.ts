@@ -13,7 +13,8 @@ export interface Identification {
   alsoAt: { format: FormatId; where: string } | null;
 }
 
-const PICKLE_DANGER = 'Pickle files run code when they are loaded, so they are never accepted, scanned or not. Look for the model as GGUF or safetensors.';
+const PICKLE_DANGER =
+  'Pickle files run code when they are loaded, so they are never accepted, scanned or not. Look for the model as GGUF or safetensors.';
 const ARCHIVE = 'Archives are not accepted. Unpack it and import the GGUF or safetensors file inside.';
 const PROGRAM = 'It is a program, not a model.';
 
@@ -146,7 +147,8 @@ function byContent(bytes: Buffer, claimed: FormatId | null): FormatId {
   if (startsWith(bytes, latin('GGUF'))) return isBigEndianGguf(bytes) ? 'gguf-big-endian' : 'gguf';
   if (isSafetensors(bytes, claimed)) return 'safetensors';
   for (const { at = 0, bytes: magic, format } of MAGICS) if (startsWith(bytes, magic, at)) return format;
-  if (startsWith(bytes, latin('PK\x03\x04')) || startsWith(bytes, latin('PK\x05\x06'))) return isTorchZip(bytes) ? 'torch-zip' : 'zip';
+  if (startsWith(bytes, latin('PK\x03\x04')) || startsWith(bytes, latin('PK\x05\x06')))
+    return isTorchZip(bytes) ? 'torch-zip' : 'zip';
   if (startsWith(bytes, latin('MZ'))) return 'pe';
   if (isPickle(bytes)) return 'pickle';
   if (isOnnx(bytes)) return claimed === 'tf-saved-model' ? 'tf-saved-model' : 'onnx';
@@ -176,12 +178,20 @@ function isTorchZip(bytes: Buffer): boolean {
 function isPickle(bytes: Buffer): boolean {
   if (bytes[0] === 0x80 && bytes.length >= 2 && bytes[1]! <= 5) return true;
   const start = bytes.subarray(0, 256).toString('latin1');
-  return /^(?:\(?(?:c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|i[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n)|\((?:dp?|lp?|tp?)\d*\n|[\](}]q\x00)/.test(start);
+  return /^(?:\(?(?:c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|i[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n)|\((?:dp?|lp?|tp?)\d*\n|[\](}]q\x00)/.test(
+    start,
+  );
 }
 
 /** ModelProto begins with ir_version (field 1) and then producer, domain, graph or opset (onnx.proto). */
 function isOnnx(bytes: Buffer): boolean {
-  return bytes[0] === 0x08 && bytes.length > 2 && bytes[1]! >= 1 && bytes[1]! <= 20 && [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42].includes(bytes[2]!);
+  return (
+    bytes[0] === 0x08 &&
+    bytes.length > 2 &&
+    bytes[1]! >= 1 &&
+    bytes[1]! <= 20 &&
+    [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42].includes(bytes[2]!)
+  );
 }
 
 function textKind(bytes: Buffer): FormatId {
@@ -202,7 +212,11 @@ function appended(tail: Uint8Array): Identification['alsoAt'] {
     if (at + 22 > bytes.length) continue;
     const entries = bytes.readUInt16LE(at + 10);
     const comment = bytes.readUInt16LE(at + 20);
-    if (at + 22 + comment <= bytes.length && bytes.readUInt16LE(at + 4) === bytes.readUInt16LE(at + 6) && (entries > 0 || at + 22 + comment === bytes.length)) {
+    if (
+      at + 22 + comment <= bytes.length &&
+      bytes.readUInt16LE(at + 4) === bytes.readUInt16LE(at + 6) &&
+      (entries > 0 || at + 22 + comment === bytes.length)
+    ) {
       return { format: 'zip', where: `${bytes.length - at} bytes before the end` };
     }
   }
@@ -211,10 +225,17 @@ function appended(tail: Uint8Array): Identification['alsoAt'] {
 
 function agrees(claimed: FormatId, format: FormatId): boolean {
   const family = (id: FormatId): string => (['pickle', 'torch-zip', 'zip'].includes(id) ? 'pickle or zip' : id);
-  return claimed === format || family(claimed) === family(format) || (claimed === 'gguf' && format === 'gguf-big-endian');
+  return (
+    claimed === format || family(claimed) === family(format) || (claimed === 'gguf' && format === 'gguf-big-endian')
+  );
 }
 
-function describe(format: FormatId, ending: string, claimed: FormatId | null, alsoAt: Identification['alsoAt']): string {
+function describe(
+  format: FormatId,
+  ending: string,
+  claimed: FormatId | null,
+  alsoAt: Identification['alsoAt'],
+): string {
   let text = DESCRIPTIONS[format];
   if (claimed) text += ` Its name ends in .${shown(ending, 20)}, which does not fit.`;
   if (alsoAt) text += ' At its end lies a ZIP archive: the file is two things at once.';

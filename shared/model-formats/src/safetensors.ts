@@ -69,7 +69,11 @@ export async function readSafetensorsHeader(
   const names = Object.keys(entries).filter((name) => name !== '__metadata__');
   if (names.length === 0) throw new FormatViolation('ST-017', 'header', 'the file holds no tensors');
   if (names.length > limits.maxTensors) {
-    throw new FormatViolation('ST-018', 'header', `too many tensors: ${names.length}, the limit is ${limits.maxTensors}`);
+    throw new FormatViolation(
+      'ST-018',
+      'header',
+      `too many tensors: ${names.length}, the limit is ${limits.maxTensors}`,
+    );
   }
   const tensors = names.map((name) => readTensor(name, entries[name], dataOffset, findings));
   tensors.sort((a, b) => a.offset - b.offset || a.size - b.size);
@@ -79,12 +83,20 @@ export async function readSafetensorsHeader(
 
 async function readHeaderBytes(stream: FileStream, limits: ScanLimits): Promise<Buffer> {
   if (stream.remaining < 10) {
-    throw new FormatViolation('ST-001', 'byte 0', `the file has ${stream.remaining} bytes, too few for a safetensors header`);
+    throw new FormatViolation(
+      'ST-001',
+      'byte 0',
+      `the file has ${stream.remaining} bytes, too few for a safetensors header`,
+    );
   }
   const declared = (await stream.take(8)).readBigUInt64LE(0);
   const limit = Math.min(FORMAT_MAX_HEADER, limits.maxSafetensorsHeaderBytes);
   if (declared > BigInt(limit)) {
-    throw new FormatViolation('ST-002', 'byte 0', `the header is too large: ${declared} bytes declared, ${limit} are allowed`);
+    throw new FormatViolation(
+      'ST-002',
+      'byte 0',
+      `the header is too large: ${declared} bytes declared, ${limit} are allowed`,
+    );
   }
   if (declared > BigInt(stream.remaining)) {
     throw new FormatViolation('ST-003', 'byte 0', `the header of ${declared} bytes goes past the end of the file`);
@@ -99,7 +111,11 @@ function parseHeader(bytes: Buffer): Record<string, unknown> {
     return parseStrict(bytes, { maxDepth: 8 }) as Record<string, unknown>;
   } catch (error) {
     if (!(error instanceof StrictJsonError)) throw error;
-    throw new FormatViolation(error.code === 'duplicate_key' ? 'ST-006' : 'ST-005', 'header', `header: ${error.message}`);
+    throw new FormatViolation(
+      error.code === 'duplicate_key' ? 'ST-006' : 'ST-005',
+      'header',
+      `header: ${error.message}`,
+    );
   }
 }
 
@@ -110,7 +126,11 @@ function readMetadata(entries: Record<string, unknown>, findings: FindingList): 
   if (!isObject(value)) throw new FormatViolation('ST-007', '__metadata__', '__metadata__ is not an object');
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== 'string') {
-      throw new FormatViolation('ST-007', `__metadata__.${shown(key)}`, `__metadata__ maps ${shown(key)} to something that is not a string`);
+      throw new FormatViolation(
+        'ST-007',
+        `__metadata__.${shown(key)}`,
+        `__metadata__ maps ${shown(key)} to something that is not a string`,
+      );
     }
     checkText(text, `__metadata__.${shown(key)}`, findings);
     metadata.set(key, text);
@@ -120,7 +140,11 @@ function readMetadata(entries: Record<string, unknown>, findings: FindingList): 
 
 function readTensor(name: string, entry: unknown, dataOffset: number, findings: FindingList): SafetensorsTensor {
   if (name.length === 0 || Buffer.byteLength(name) > MAX_NAME_BYTES || /[\u0000-\u001f\u007f]/.test(name)) {
-    throw new FormatViolation('ST-019', shown(name), `the tensor name ${shown(name)} is empty, too long or has control characters`);
+    throw new FormatViolation(
+      'ST-019',
+      shown(name),
+      `the tensor name ${shown(name)} is empty, too long or has control characters`,
+    );
   }
   if (!isObject(entry) || Object.keys(entry).sort().join() !== 'data_offsets,dtype,shape') {
     throw new FormatViolation('ST-008', name, `tensor ${shown(name)} must have exactly dtype, shape and data_offsets`);
@@ -128,13 +152,25 @@ function readTensor(name: string, entry: unknown, dataOffset: number, findings: 
   const { dtype, shape, data_offsets: offsets } = entry;
   const bits = typeof dtype === 'string' ? DTYPE_BITS.get(dtype) : undefined;
   if (typeof dtype !== 'string' || bits === undefined) {
-    throw new FormatViolation('ST-009', name, `tensor ${shown(name)} has the unsupported dtype ${shown(String(dtype))}`);
+    throw new FormatViolation(
+      'ST-009',
+      name,
+      `tensor ${shown(name)} has the unsupported dtype ${shown(String(dtype))}`,
+    );
   }
   if (!isIntegers(shape) || shape.length > MAX_RANK) {
-    throw new FormatViolation('ST-010', name, `the shape of tensor ${shown(name)} is not a list of at most ${MAX_RANK} non-negative integers`);
+    throw new FormatViolation(
+      'ST-010',
+      name,
+      `the shape of tensor ${shown(name)} is not a list of at most ${MAX_RANK} non-negative integers`,
+    );
   }
   if (!isIntegers(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw new FormatViolation('ST-011', name, `the data_offsets of tensor ${shown(name)} are not two integers in order`);
+    throw new FormatViolation(
+      'ST-011',
+      name,
+      `the data_offsets of tensor ${shown(name)} are not two integers in order`,
+    );
   }
   const elements = shape.reduce((product, dimension) => product * BigInt(dimension), 1n);
   const size = BigInt(offsets[1]! - offsets[0]!);
@@ -143,7 +179,11 @@ function readTensor(name: string, entry: unknown, dataOffset: number, findings: 
   }
   const exact = elements * BigInt(bits);
   if ((exact + 7n) / 8n !== size) {
-    throw new FormatViolation('ST-014', name, `the ${size} bytes of tensor ${shown(name)} do not match: its byte length does not match shape ${JSON.stringify(shape)} of ${dtype}`);
+    throw new FormatViolation(
+      'ST-014',
+      name,
+      `the ${size} bytes of tensor ${shown(name)} do not match: its byte length does not match shape ${JSON.stringify(shape)} of ${dtype}`,
+    );
   }
   if (exact % 8n !== 0n) {
     findings.add('ST-020', name, `the ${elements} values of tensor ${shown(name)} do not fill whole bytes`);
@@ -155,17 +195,30 @@ function checkLayout(tensors: SafetensorsTensor[], dataOffset: number, fileSize:
   let due = dataOffset;
   for (const tensor of tensors) {
     const name = shown(tensor.name);
-    if (tensor.offset < due) throw new FormatViolation('ST-012', tensor.name, `tensor ${name} overlaps the one before it`);
+    if (tensor.offset < due)
+      throw new FormatViolation('ST-012', tensor.name, `tensor ${name} overlaps the one before it`);
     if (tensor.offset > due) {
-      throw new FormatViolation('ST-013', tensor.name, `there is a hole of ${tensor.offset - due} bytes before tensor ${name}`);
+      throw new FormatViolation(
+        'ST-013',
+        tensor.name,
+        `there is a hole of ${tensor.offset - due} bytes before tensor ${name}`,
+      );
     }
     due = tensor.offset + tensor.size;
     if (due > fileSize) {
-      throw new FormatViolation('ST-016', tensor.name, `tensor ${name} ends at byte ${due}, past the end of the file (${fileSize} bytes)`);
+      throw new FormatViolation(
+        'ST-016',
+        tensor.name,
+        `tensor ${name} ends at byte ${due}, past the end of the file (${fileSize} bytes)`,
+      );
     }
   }
   if (due < fileSize) {
-    throw new FormatViolation('ST-015', `byte ${due}`, `there are ${fileSize - due} trailing bytes after the last tensor`);
+    throw new FormatViolation(
+      'ST-015',
+      `byte ${due}`,
+      `there are ${fileSize - due} trailing bytes after the last tensor`,
+    );
   }
 }
 

@@ -22,18 +22,17 @@ const PATTERNS: { needle: Buffer; confirm: (bytes: Buffer, at: number) => Signat
 export class SignatureScanner {
   readonly hits: SignatureHit[] = [];
   readonly #seen = new Set<number>();
-  readonly #tail = Buffer.alloc(LOOK_AROUND);
-  #tailLength = 0;
+  /** The last bytes of what came before. */
+  #tail: Buffer = Buffer.alloc(0);
 
   update(chunk: Buffer, offset: number): void {
-    if (this.#tailLength > 0) {
-      const seam = Buffer.concat([this.#tail.subarray(0, this.#tailLength), chunk.subarray(0, LOOK_AROUND)]);
-      this.#search(seam, offset - this.#tailLength);
+    if (this.#tail.length > 0) {
+      const seam = Buffer.concat([this.#tail, chunk.subarray(0, LOOK_AROUND)]);
+      this.#search(seam, offset - this.#tail.length);
     }
     this.#search(chunk, offset);
-    const keep = Math.min(LOOK_AROUND, chunk.length);
-    chunk.copy(this.#tail, 0, chunk.length - keep);
-    this.#tailLength = keep;
+    const recent = Buffer.concat([this.#tail, chunk.subarray(-LOOK_AROUND)]);
+    this.#tail = recent.subarray(-LOOK_AROUND);
   }
 
   #search(bytes: Buffer, offset: number): void {

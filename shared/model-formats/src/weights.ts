@@ -38,7 +38,7 @@ export interface WeightStatistics {
 
 /**
  * Looks at samples of one tensor's bytes as they stream past: numbers that are none, constants, extremes, entropy.
- * The cost is bounded by the sampling above, whatever the tensor's size; blocks cut by a read boundary are left out.
+ * The cost is bounded by the sampling above, whatever the tensor's size.
  */
 export class WeightSampler {
   readonly #tensor: SampledTensor;
@@ -52,10 +52,13 @@ export class WeightSampler {
   #mean = 0;
   #m2 = 0;
   #firstBlock: Buffer | null = null;
+  /** The block that the last piece ended in. */
+  readonly #cut: Buffer;
   #constant = true;
 
   constructor(tensor: SampledTensor) {
     this.#tensor = tensor;
+    this.#cut = Buffer.alloc(tensor.blockBytes);
   }
 
   /** A piece of the tensor that starts `at` bytes into it. */
@@ -65,10 +68,11 @@ export class WeightSampler {
       this.#sample(piece, at, 0, piece.length);
       return;
     }
+    const window = Math.ceil(WINDOW / blockBytes) * blockBytes;
     for (let start = Math.floor(at / STRIDE) * STRIDE; start < at + piece.length; start += STRIDE) {
       const first = Math.ceil(start / blockBytes) * blockBytes;
       const from = Math.max(first, at);
-      const to = Math.min(first + WINDOW, at + piece.length);
+      const to = Math.min(first + window, at + piece.length);
       if (from < to) this.#sample(piece, at, from - at, to - at);
     }
   }
@@ -86,7 +90,7 @@ export class WeightSampler {
       min: this.#min,
       max: this.#max,
       mean: this.#mean,
-      standard_deviation: Math.sqrt(this.#m2 / Math.max(1, this.#values)),
+      standard_deviation: Math.sqrt(this.#m2 / Math.max(1, this.#finite())),
       byte_entropy: entropy,
     };
   }
@@ -95,31 +99,47 @@ export class WeightSampler {
   report(findings: FindingList, infinityAllowed: boolean): void {
     const { name, rank, size } = this.#tensor;
     const where = shown(name);
-    if (this.#nan > 0) findings.add('WGT-001', name, `tensor ${where}: ${this.#nan} of ${this.#values} sampled numbers are NaN`);
+    if (this.#nan > 0)
+      findings.add('WGT-001', name, `tensor ${where}: ${this.#nan} of ${this.#values} sampled numbers are NaN`);
     if (this.#infinite > 0) {
       const severity = infinityAllowed ? 'low' : undefined;
-      findings.add('WGT-002', name, `tensor ${where}: ${this.#infinite} of ${this.#values} sampled numbers are infinite`, severity);
+      findings.add(
+        'WGT-002',
+        name,
+        `tensor ${where}: ${this.#infinite} of ${this.#values} sampled numbers are infinite`,
+        severity,
+      );
     }
     if (this.#constant && this.#firstBlock && rank >= 2 && size >= CONSTANT_MATTERS_FROM) {
       findings.add('WGT-003', name, `tensor ${where} holds the same block again and again; it carries no information`);
     }
-    if (this.#values > 0 && Math.max(Math.abs(this.#min), Math.abs(this.#max)) > EXTREME && !infinityAllowed) {
-      findings.add('WGT-004', name, `tensor ${where} has numbers up to ${Math.max(Math.abs(this.#min), Math.abs(this.#max)).toExponential(1)}`);
+    const largest = Math.max(Math.abs(this.#min), Math.abs(this.#max));
+    if (Number.isFinite(largest) && largest > EXTREME && !infinityAllowed) {
+      findings.add('WGT-004', name, `tensor ${where} has numbers up to ${largest.toExponential(1)}`);
     }
   }
 
+  /** Whole blocks of `piece` from `from` to `to`; one cut by the end of the piece is completed from the next. */
   #sample(piece: Buffer, at: number, from: number, to: number): void {
     const { blockBytes } = this.#tensor;
-    const misaligned = (at + from) % blockBytes;
-    let block = misaligned === 0 ? from : from + blockBytes - misaligned;
-    const begin = block;
-    for (; block + blockBytes <= to; block += blockBytes) {
-      if (this.#firstBlock === null) this.#firstBlock = Buffer.from(piece.subarray(block, block + blockBytes));
-      else if (this.#constant) this.#constant = piece.compare(this.#firstBlock, 0, blockBytes, block, block + blockBytes) === 0;
-      this.#readBlock(piece, block);
+    const done = (at + from) % blockBytes;
+    let block = from;
+    if (done > 0) {
+      block = Math.min(to, from + blockBytes - done);
+      piece.copy(this.#cut, done, from, block);
+      if (done + block - from === blockBytes) this.#block(this.#cut, 0);
     }
-    for (let i = begin; i < block; i++) this.#histogram[piece[i]!]!++;
-    this.#bytes += Math.max(0, block - begin);
+    for (; block + blockBytes <= to; block += blockBytes) this.#block(piece, block);
+    piece.copy(this.#cut, 0, block, to);
+  }
+
+  #block(bytes: Buffer, at: number): void {
+    const { blockBytes } = this.#tensor;
+    if (this.#firstBlock === null) this.#firstBlock = Buffer.from(bytes.subarray(at, at + blockBytes));
+    else if (this.#constant) this.#constant = bytes.compare(this.#firstBlock, 0, blockBytes, at, at + blockBytes) === 0;
+    this.#readBlock(bytes, at);
+    for (let i = at; i < at + blockBytes; i++) this.#histogram[bytes[i]!]!++;
+    this.#bytes += blockBytes;
   }
 
   #readBlock(bytes: Buffer, at: number): void {
@@ -167,8 +187,12 @@ export class WeightSampler {
       if (value > this.#max) this.#max = value;
     }
     const delta = value - this.#mean;
-    this.#mean += delta / this.#values;
+    this.#mean += delta / this.#finite();
     this.#m2 += delta * (value - this.#mean);
+  }
+
+  #finite(): number {
+    return this.#values - this.#nan - this.#infinite;
   }
 }
 

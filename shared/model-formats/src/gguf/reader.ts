@@ -51,7 +51,11 @@ export interface GgufHeader {
  * believed before it is compared with the bytes left. Throws FormatViolation when what follows cannot be trusted;
  * adds to `findings` what can be reported and read past.
  */
-export async function readGgufHeader(stream: FileStream, limits: ScanLimits, findings: FindingList): Promise<GgufHeader> {
+export async function readGgufHeader(
+  stream: FileStream,
+  limits: ScanLimits,
+  findings: FindingList,
+): Promise<GgufHeader> {
   return new GgufHeaderReader(stream, limits, findings).read();
 }
 
@@ -72,14 +76,25 @@ class GgufHeaderReader {
   async read(): Promise<GgufHeader> {
     const version = await this.#readVersion();
     const tensorCount = await this.#readCount('GGUF-006', 'tensors', MIN_TENSOR_INFO_BYTES, this.#limits.maxTensors);
-    const entryCount = await this.#readCount('GGUF-005', 'metadata entries', MIN_ENTRY_BYTES, this.#limits.maxMetadataEntries);
+    const entryCount = await this.#readCount(
+      'GGUF-005',
+      'metadata entries',
+      MIN_ENTRY_BYTES,
+      this.#limits.maxMetadataEntries,
+    );
     for (let index = 0; index < entryCount; index++) await this.#readEntry(index);
     const alignment = this.#alignment();
     this.#checkMetadata();
     const infos: TensorInfo[] = [];
     const names = new Set<string>();
     for (let index = 0; index < tensorCount; index++) infos.push(await this.#readTensorInfo(index, names));
-    return { version, metadata: this.#metadata, vocabularySize: this.#vocabulary.size, alignment, ...this.#layOut(infos, alignment) };
+    return {
+      version,
+      metadata: this.#metadata,
+      vocabularySize: this.#vocabulary.size,
+      alignment,
+      ...this.#layOut(infos, alignment),
+    };
   }
 
   async #readVersion(): Promise<number> {
@@ -92,7 +107,11 @@ class GgufHeaderReader {
     const swapped = raw.readUInt32BE(0);
     if (version === 2 || version === 3) return version;
     if (swapped >= 1 && swapped <= 3) {
-      throw new FormatViolation('GGUF-003', 'byte 4', `this is a big-endian GGUF (version ${swapped}); convert it to little-endian`);
+      throw new FormatViolation(
+        'GGUF-003',
+        'byte 4',
+        `this is a big-endian GGUF (version ${swapped}); convert it to little-endian`,
+      );
     }
     const hint = version === 1 ? '; version 1 is obsolete, convert the model again' : '';
     throw new FormatViolation('GGUF-002', 'byte 4', `version ${version} is not supported, only 2 and 3 are${hint}`);
@@ -103,7 +122,10 @@ class GgufHeaderReader {
     const count = (await this.#bytes(8, `the number of ${what}`)).readBigUInt64LE(0);
     const fits = Math.floor(this.#stream.remaining / least);
     if (count > BigInt(limit) || count > BigInt(fits)) {
-      const bound = count > BigInt(limit) ? `the limit is ${limit}` : `the ${this.#stream.remaining} bytes left hold at most ${fits}`;
+      const bound =
+        count > BigInt(limit)
+          ? `the limit is ${limit}`
+          : `the ${this.#stream.remaining} bytes left hold at most ${fits}`;
       throw new FormatViolation(rule, `byte ${at}`, `too many ${what}: ${count} declared, ${bound}`);
     }
     return Number(count);
@@ -123,11 +145,19 @@ class GgufHeaderReader {
     const at = `metadata entry ${index}`;
     const length = await this.#length('GGUF-015', at, 'key');
     if (length === 0 || length > MAX_KEY_BYTES) {
-      throw new FormatViolation('GGUF-010', at, `the key of ${at} has ${length} bytes; 1 to ${MAX_KEY_BYTES} are allowed`);
+      throw new FormatViolation(
+        'GGUF-010',
+        at,
+        `the key of ${at} has ${length} bytes; 1 to ${MAX_KEY_BYTES} are allowed`,
+      );
     }
     const bytes = await this.#bytes(length, at);
     if (!bytes.every((byte) => byte > 0x20 && byte < 0x7f)) {
-      throw new FormatViolation('GGUF-011', at, `the key ${shown(bytes.toString('latin1'))} has characters that no key has`);
+      throw new FormatViolation(
+        'GGUF-011',
+        at,
+        `the key ${shown(bytes.toString('latin1'))} has characters that no key has`,
+      );
     }
     return bytes.toString('latin1');
   }
@@ -160,7 +190,7 @@ class GgufHeaderReader {
     const bytes = await this.#bytes(length, key);
     if (!isUtf8(bytes)) this.#notUtf8(key);
     const value = bytes.toString('utf8');
-    checkText(value, shown(key), this.#findings);
+    if (!holdsVocabulary(key)) checkText(value, shown(key), this.#findings);
     return { type: 'string', value, bytes: length };
   }
 
@@ -172,13 +202,21 @@ class GgufHeaderReader {
     const width = element === 'string' ? 8 : VALUE_TYPES.find(({ name }) => name === element)!.bytes;
     const fits = Math.floor(this.#stream.remaining / width);
     if (declared > BigInt(MAX_ARRAY_LENGTH) || declared > BigInt(fits)) {
-      throw new FormatViolation('GGUF-016', key, `the array ${shown(key)} declares ${declared} entries, past the end of the file (${fits} fit at most)`);
+      throw new FormatViolation(
+        'GGUF-016',
+        key,
+        `the array ${shown(key)} declares ${declared} entries, past the end of the file (${fits} fit at most)`,
+      );
     }
     const length = Number(declared);
     const array = vocabularyArray(key);
     if (array !== null) {
       if (length > this.#limits.maxTokens) {
-        throw new FormatViolation('GGUF-016', key, `${shown(key)} has ${length} entries; the limit is ${this.#limits.maxTokens}`);
+        throw new FormatViolation(
+          'GGUF-016',
+          key,
+          `${shown(key)} has ${length} entries; the limit is ${this.#limits.maxTokens}`,
+        );
       }
       this.#vocabulary.setLength(array, length);
     }
@@ -194,7 +232,11 @@ class GgufHeaderReader {
     for (let index = 0; index < count; index++) {
       const length = await this.#length('GGUF-015', key, `entry ${index} of`);
       if (length > KEPT_STRING_BYTES) {
-        throw new FormatViolation('GGUF-015', key, `entry ${index} of ${shown(key)} has ${length} bytes; ${KEPT_STRING_BYTES} are allowed`);
+        throw new FormatViolation(
+          'GGUF-015',
+          key,
+          `entry ${index} of ${shown(key)} has ${length} bytes; ${KEPT_STRING_BYTES} are allowed`,
+        );
       }
       const bytes = this.#stream.tryTake(length) ?? (await this.#bytes(length, key));
       const utf8 = isUtf8(bytes);
@@ -203,7 +245,7 @@ class GgufHeaderReader {
       if (!utf8) this.#notUtf8(key);
       if (head.length < KEPT_ARRAY_ENTRIES) {
         const text = bytes.toString('utf8');
-        checkText(text, `${shown(key)}[${index}]`, this.#findings);
+        if (!holdsVocabulary(key)) checkText(text, `${shown(key)}[${index}]`, this.#findings);
         head.push(text);
       }
       if (this.#stream.position > this.#limits.maxGgufHeaderBytes) this.#tooLarge();
@@ -236,11 +278,19 @@ class GgufHeaderReader {
     const entry = this.#metadata.get('general.alignment');
     if (!entry) return DEFAULT_ALIGNMENT;
     if (entry.type !== 'u32') {
-      throw new FormatViolation('GGUF-019', 'general.alignment', `general.alignment is of type ${entry.type}; it must be u32`);
+      throw new FormatViolation(
+        'GGUF-019',
+        'general.alignment',
+        `general.alignment is of type ${entry.type}; it must be u32`,
+      );
     }
     const value = Number(entry.value);
     if (value < 1 || value > MAX_ALIGNMENT || (value & (value - 1)) !== 0) {
-      throw new FormatViolation('GGUF-021', 'general.alignment', `the alignment ${value} is not a power of two from 1 to ${MAX_ALIGNMENT}`);
+      throw new FormatViolation(
+        'GGUF-021',
+        'general.alignment',
+        `the alignment ${value} is not a power of two from 1 to ${MAX_ALIGNMENT}`,
+      );
     }
     return value;
   }
@@ -251,7 +301,8 @@ class GgufHeaderReader {
     const ids = new Map<string, number>();
     for (const [key, entry] of this.#metadata) {
       checkEntry(key, entry, architecture, this.#findings);
-      if (key.startsWith('tokenizer.ggml.') && key.endsWith('_token_id') && entry.type === 'u32') ids.set(key, Number(entry.value));
+      if (key.startsWith('tokenizer.ggml.') && key.endsWith('_token_id') && entry.type === 'u32')
+        ids.set(key, Number(entry.value));
     }
     this.#vocabulary.finish(stringValue(this.#metadata, 'tokenizer.ggml.model'), ids);
   }
@@ -271,21 +322,40 @@ class GgufHeaderReader {
     const rest = await this.#bytes(12, name);
     const type = this.#tensorType(name, rest.readUInt32LE(0));
     if (shape[0]! % BigInt(type.block) !== 0n) {
-      throw new FormatViolation('GGUF-037', name, `tensor ${shown(name)} has rows of ${shape[0]} values, no multiple of the ${type.name} block of ${type.block}`);
+      throw new FormatViolation(
+        'GGUF-037',
+        name,
+        `tensor ${shown(name)} has rows of ${shape[0]} values, no multiple of the ${type.name} block of ${type.block}`,
+      );
     }
     if (this.#stream.position > this.#limits.maxGgufHeaderBytes) this.#tooLarge();
-    return { name, type, shape, elements, offset: rest.readBigUInt64LE(4), size: (elements / BigInt(type.block)) * BigInt(type.bytes) };
+    return {
+      name,
+      type,
+      shape,
+      elements,
+      offset: rest.readBigUInt64LE(4),
+      size: (elements / BigInt(type.block)) * BigInt(type.bytes),
+    };
   }
 
   async #readTensorName(index: number): Promise<string> {
     const at = `tensor ${index}`;
     const length = await this.#length('GGUF-015', at, 'name of');
     if (length === 0 || length > MAX_TENSOR_NAME_BYTES) {
-      throw new FormatViolation('GGUF-030', at, `the name of ${at} has ${length} bytes; 1 to ${MAX_TENSOR_NAME_BYTES} are allowed`);
+      throw new FormatViolation(
+        'GGUF-030',
+        at,
+        `the name of ${at} has ${length} bytes; 1 to ${MAX_TENSOR_NAME_BYTES} are allowed`,
+      );
     }
     const bytes = await this.#bytes(length, at);
     if (!isUtf8(bytes) || bytes.some((byte) => byte < 0x20 || byte === 0x7f)) {
-      throw new FormatViolation('GGUF-031', at, `the name of ${at} (${shown(bytes.toString('latin1'))}) has control characters or is not UTF-8`);
+      throw new FormatViolation(
+        'GGUF-031',
+        at,
+        `the name of ${at} (${shown(bytes.toString('latin1'))}) has control characters or is not UTF-8`,
+      );
     }
     return bytes.toString('utf8');
   }
@@ -294,11 +364,19 @@ class GgufHeaderReader {
     let product = 1n;
     for (const [i, dimension] of shape.entries()) {
       if (dimension < 1n) {
-        throw new FormatViolation('GGUF-034', name, `dimension ${i} of tensor ${shown(name)} is ${dimension}; it must be at least 1`);
+        throw new FormatViolation(
+          'GGUF-034',
+          name,
+          `dimension ${i} of tensor ${shown(name)} is ${dimension}; it must be at least 1`,
+        );
       }
       product *= dimension;
       if (product >= INT64_MAX) {
-        throw new FormatViolation('GGUF-035', name, `tensor ${shown(name)} of shape ${shape.join('×')} has more elements than 2^63`);
+        throw new FormatViolation(
+          'GGUF-035',
+          name,
+          `tensor ${shown(name)} of shape ${shape.join('×')} has more elements than 2^63`,
+        );
       }
     }
     return product;
@@ -308,36 +386,57 @@ class GgufHeaderReader {
     const type = GGML_TYPES.get(id);
     if (type) return type;
     const removed = REMOVED_GGML_TYPES.get(id);
-    const what = removed ? `type ${id} (${removed}), which was removed from the format: convert the model again` : `the unknown type ${id}`;
+    const what = removed
+      ? `type ${id} (${removed}), which was removed from the format: convert the model again`
+      : `the unknown type ${id}`;
     throw new FormatViolation('GGUF-036', name, `tensor ${shown(name)} has ${what}`);
   }
 
   /** Offsets must be the running sum of padded sizes, as the engine demands; the message says how they differ. */
-  #layOut(infos: TensorInfo[], alignment: number): Pick<GgufHeader, 'tensors' | 'dataOffset' | 'dataEnd' | 'paddedEnd'> {
+  #layOut(
+    infos: TensorInfo[],
+    alignment: number,
+  ): Pick<GgufHeader, 'tensors' | 'dataOffset' | 'dataEnd' | 'paddedEnd'> {
     const fileSize = BigInt(this.#stream.size);
     const step = BigInt(alignment);
     const headerEnd = BigInt(this.#stream.position);
     const dataOffset = infos.length > 0 ? pad(headerEnd, step) : headerEnd;
     let running = 0n;
     let dataEnd = dataOffset;
+    let outside: TensorInfo | null = null;
     const tensors: GgufTensor[] = [];
     for (const info of infos) {
       const name = shown(info.name);
       if (info.offset % step !== 0n) {
-        throw new FormatViolation('GGUF-040', info.name, `tensor ${name} starts at ${info.offset}, no multiple of the alignment ${alignment}`);
+        throw new FormatViolation(
+          'GGUF-040',
+          info.name,
+          `tensor ${name} starts at ${info.offset}, no multiple of the alignment ${alignment}`,
+        );
       }
       if (info.offset < running) {
-        throw new FormatViolation('GGUF-042', info.name, `tensor ${name} starts at ${info.offset} and overlaps the one that ends at ${running}`);
+        throw new FormatViolation(
+          'GGUF-042',
+          info.name,
+          `tensor ${name} starts at ${info.offset} and overlaps the one that ends at ${running}`,
+        );
       }
       if (info.offset > running) {
-        throw new FormatViolation('GGUF-041', info.name, `tensor ${name} starts at ${info.offset}, which leaves a hole: ${running} was due`);
+        throw new FormatViolation(
+          'GGUF-041',
+          info.name,
+          `tensor ${name} starts at ${info.offset}, which leaves a hole: ${running} was due`,
+        );
       }
       const start = dataOffset + info.offset;
-      if (start + info.size > fileSize) {
-        throw new FormatViolation('GGUF-043', info.name, `tensor ${name} ends at byte ${start + info.size}, past the end of the file (${fileSize} bytes)`);
-      }
+      if (start + info.size > fileSize) outside ??= info;
       running += pad(info.size, step);
-      if (running > INT64_MAX) throw new FormatViolation('GGUF-038', info.name, `the sizes up to tensor ${name} add up to more than 2^63 bytes`);
+      if (running > INT64_MAX)
+        throw new FormatViolation(
+          'GGUF-038',
+          info.name,
+          `the sizes up to tensor ${name} add up to more than 2^63 bytes`,
+        );
       dataEnd = start + info.size;
       tensors.push({
         name: info.name,
@@ -348,7 +447,17 @@ class GgufHeaderReader {
         elements: Number(info.elements),
       });
     }
-    return { tensors, dataOffset: Number(dataOffset), dataEnd: Number(dataEnd), paddedEnd: Number(dataOffset + running) };
+    // Last, so that a wrong layout is called by its name even where it also reaches past the end.
+    if (outside !== null) {
+      const end = dataOffset + outside.offset + outside.size;
+      throw new FormatViolation(
+        'GGUF-043',
+        outside.name,
+        `tensor ${shown(outside.name)} ends at byte ${end}, past the end of the file (${fileSize} bytes)`,
+      );
+    }
+    const paddedEnd = infos.length > 0 ? dataOffset + running : pad(headerEnd, step);
+    return { tensors, dataOffset: Number(dataOffset), dataEnd: Number(dataEnd), paddedEnd: Number(paddedEnd) };
   }
 
   /** A 64-bit length, compared with the bytes left before anyone uses it. */
@@ -359,18 +468,30 @@ class GgufHeaderReader {
     if (high === 0 && low <= this.#stream.remaining) return low;
     const declared = raw.readBigUInt64LE(0);
     if (declared <= BigInt(this.#stream.remaining)) return Number(declared);
-    throw new FormatViolation(rule, where, `the ${what} ${shown(where)} declares ${declared} bytes, past end of file (${this.#stream.remaining} left)`);
+    throw new FormatViolation(
+      rule,
+      where,
+      `the ${what} ${shown(where)} declares ${declared} bytes, past end of file (${this.#stream.remaining} left)`,
+    );
   }
 
   async #bytes(n: number, what: string): Promise<Buffer> {
     if (n > this.#stream.remaining) {
-      throw new FormatViolation('GGUF-004', shown(what), `the file ends inside its header, past end of file at ${shown(what)}`);
+      throw new FormatViolation(
+        'GGUF-004',
+        shown(what),
+        `the file ends inside its header, past end of file at ${shown(what)}`,
+      );
     }
     return this.#stream.take(n);
   }
 
   #tooLarge(): never {
-    throw new FormatViolation('GGUF-007', `byte ${this.#stream.position}`, `the header is too large: more than ${this.#limits.maxGgufHeaderBytes} bytes before the tensor data`);
+    throw new FormatViolation(
+      'GGUF-007',
+      `byte ${this.#stream.position}`,
+      `the header is too large: more than ${this.#limits.maxGgufHeaderBytes} bytes before the tensor data`,
+    );
   }
 
   #badBool(key: string, value: number): void {
@@ -397,6 +518,11 @@ export function stringValue(metadata: ReadonlyMap<string, MetadataValue>, key: s
   return entry?.type === 'string' ? entry.value : null;
 }
 
+/** Words of many scripts are a tokenizer's business, invisible ones too; its templates are texts like any other. */
+function holdsVocabulary(key: string): boolean {
+  return key.startsWith('tokenizer.') && !key.includes('chat_template');
+}
+
 function pad(n: bigint, step: bigint): bigint {
   return ((n + step - 1n) / step) * step;
 }
@@ -408,7 +534,7 @@ function vocabularyArray(key: string): 'tokens' | 'scores' | 'token_type' | null
   return null;
 }
 
-function decodes(decoder: TextDecoder, bytes: Buffer, stream: boolean): boolean {
+function decodes(decoder: InstanceType<typeof TextDecoder>, bytes: Buffer, stream: boolean): boolean {
   try {
     decoder.decode(bytes, { stream });
     return true;

@@ -1,5 +1,5 @@
-import { shown } from '../findings.ts';
 import type { FindingList } from '../findings.ts';
+import { shown } from '../findings.ts';
 import type { MetadataValue, ValueType } from './values.ts';
 
 interface KeyRule {
@@ -102,12 +102,21 @@ export function keyRule(key: string, architecture: string | null): KeyRule | und
 }
 
 /** Reports GGUF-019 and GGUF-020 for one entry. */
-export function checkEntry(key: string, entry: MetadataValue, architecture: string | null, findings: FindingList): void {
+export function checkEntry(
+  key: string,
+  entry: MetadataValue,
+  architecture: string | null,
+  findings: FindingList,
+): void {
   const rule = keyRule(key, architecture);
   if (!rule) return;
   const type = entry.type === 'array' ? `${entry.element}[]` : entry.type;
   if (!rule.types.includes(type)) {
-    findings.add('GGUF-019', key, `${shown(key)} is of type ${type}; the engine reads it as ${rule.types.join(' or ')}`);
+    findings.add(
+      'GGUF-019',
+      key,
+      `${shown(key)} is of type ${type}; the engine reads it as ${rule.types.join(' or ')}`,
+    );
     return;
   }
   for (const value of numbersOf(entry)) {

@@ -14,7 +14,9 @@ export function summariseGguf(header: GgufHeader): ModelSummary {
     name: stringValue(metadata, 'general.name'),
     license: stringValue(metadata, 'general.license'),
     parameter_count: header.tensors.reduce((sum, tensor) => sum + tensor.elements, 0),
-    quantisation: dominantType(header.tensors.map((tensor) => ({ dtype: tensor.type.name, elements: tensor.elements }))),
+    quantisation: dominantType(
+      header.tensors.map((tensor) => ({ dtype: tensor.type.name, elements: tensor.elements })),
+    ),
     context_length: numberValue(metadata, `${architecture}.context_length`),
     block_count: numberValue(metadata, `${architecture}.block_count`),
     embedding_length: numberValue(metadata, `${architecture}.embedding_length`),
@@ -48,16 +50,28 @@ export function checkGgufComplete(header: GgufHeader, findings: FindingList): vo
     return;
   }
   if (!architecture) {
-    findings.add('GGUF-060', 'general.architecture', 'the file does not name its architecture, so no engine can load it');
+    findings.add(
+      'GGUF-060',
+      'general.architecture',
+      'the file does not name its architecture, so no engine can load it',
+    );
   } else if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(architecture)) {
     findings.add('GGUF-060', 'general.architecture', 'the name of the architecture is none that an engine has');
   } else if (!metadata.has(`${architecture}.block_count`)) {
-    findings.add('GGUF-062', `${architecture}.block_count`, `the file does not say how many blocks it has (${architecture}.block_count)`);
+    findings.add(
+      'GGUF-062',
+      `${architecture}.block_count`,
+      `the file does not say how many blocks it has (${architecture}.block_count)`,
+    );
   }
   if (tensors.length === 0) findings.add('GGUF-061', 'tensors', 'the file holds no tensors, so it is no model');
   const parts = numberValue(metadata, 'split.count');
   if (parts !== null && parts > 1) {
-    findings.add('GGUF-063', 'split.count', `the file is one of ${parts} parts of a model; join them with llama-gguf-split --merge first`);
+    findings.add(
+      'GGUF-063',
+      'split.count',
+      `the file is one of ${parts} parts of a model; join them with llama-gguf-split --merge first`,
+    );
   }
   const tokenizer = stringValue(metadata, 'tokenizer.ggml.model');
   if (tokenizer === null || (tokenizer !== 'none' && tokenizer !== 'no_vocab' && !header.vocabularySize)) {
@@ -76,5 +90,7 @@ export function dominantType(tensors: readonly { dtype: string; elements: number
 
 function numberValue(metadata: ReadonlyMap<string, MetadataValue>, key: string): number | null {
   const entry = metadata.get(key);
-  return entry && entry.type !== 'string' && entry.type !== 'array' && typeof entry.value === 'number' ? entry.value : null;
+  return entry && entry.type !== 'string' && entry.type !== 'array' && typeof entry.value === 'number'
+    ? entry.value
+    : null;
 }

@@ -1,4 +1,4 @@
-import { shown, type FindingList } from '../findings.ts';
+import { type FindingList, shown } from '../findings.ts';
 
 const STRICT_BYTE_TOKEN = /^<0x[0-9A-Fa-f]{2}>$/;
 const BYTE_TOKEN_LIKE = /^<0x[^>]*>$/;
@@ -43,14 +43,22 @@ export class Vocabulary {
   token(index: number, bytes: Buffer, utf8: boolean): void {
     if (!utf8) this.#invalidUtf8++;
     if (bytes.length > MAX_TOKEN_BYTES) {
-      this.#findings.add('GGUF-051', `token ${index}`, `token ${index} has ${bytes.length} bytes; the longest allowed has ${MAX_TOKEN_BYTES}`);
+      this.#findings.add(
+        'GGUF-051',
+        `token ${index}`,
+        `token ${index} has ${bytes.length} bytes; the longest allowed has ${MAX_TOKEN_BYTES}`,
+      );
     }
     // "<0x" first, so that only candidates are decoded.
     if (bytes.length < 3 || bytes[0] !== 0x3c || bytes[1] !== 0x30 || bytes[2] !== 0x78) return;
     const text = bytes.toString('latin1', 0, Math.min(bytes.length, 32));
     if (STRICT_BYTE_TOKEN.test(text)) this.#wellFormedBytes.set(index);
     else if (BYTE_TOKEN_LIKE.test(text) && text.includes('-')) {
-      this.#findings.add('GGUF-052', `token ${index}`, `token ${index} reads ${shown(text)}: a signed byte token makes the engine write before its table`);
+      this.#findings.add(
+        'GGUF-052',
+        `token ${index}`,
+        `token ${index} reads ${shown(text)}: a signed byte token makes the engine write before its table`,
+      );
     }
   }
 
@@ -61,9 +69,16 @@ export class Vocabulary {
   /** The checks that need all arrays. `model` is `tokenizer.ggml.model`, `ids` the `*_token_id` entries. */
   finish(model: string | null, ids: ReadonlyMap<string, number>): void {
     const tokens = this.#tokens;
-    for (const [name, length] of [['scores', this.#scores], ['token_type', this.#types]] as const) {
+    for (const [name, length] of [
+      ['scores', this.#scores],
+      ['token_type', this.#types],
+    ] as const) {
       if (length !== null && length !== (tokens ?? 0)) {
-        this.#findings.add('GGUF-050', `tokenizer.ggml.${name}`, `tokenizer.ggml.${name} has ${length} entries for ${tokens ?? 0} tokens`);
+        this.#findings.add(
+          'GGUF-050',
+          `tokenizer.ggml.${name}`,
+          `tokenizer.ggml.${name} has ${length} entries for ${tokens ?? 0} tokens`,
+        );
       }
     }
     if (this.#invalidUtf8 > 0) {
@@ -72,12 +87,20 @@ export class Vocabulary {
     if (model !== null && PARSES_BYTE_TOKENS.has(model)) {
       const bad = this.#byteTyped.firstNotIn(this.#wellFormedBytes);
       if (bad !== null) {
-        this.#findings.add('GGUF-052', `token ${bad}`, `token ${bad} is marked as a byte but does not read <0x00> to <0xFF>`);
+        this.#findings.add(
+          'GGUF-052',
+          `token ${bad}`,
+          `token ${bad} is marked as a byte but does not read <0x00> to <0xFF>`,
+        );
       }
     }
     for (const [key, id] of ids) {
       if (tokens !== null && id >= tokens) {
-        this.#findings.add('GGUF-053', key, `${key} is ${id}, but the vocabulary has ${tokens} tokens; the engine ignores it`);
+        this.#findings.add(
+          'GGUF-053',
+          key,
+          `${key} is ${id}, but the vocabulary has ${tokens} tokens; the engine ignores it`,
+        );
       }
     }
   }
