@@ -8,8 +8,8 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { services } from '../shared/topology/src/index.ts';
 import { buildBaseRoot, checkBaseManifest, writeBaseManifest } from './src/base.ts';
-import { type BuiltImage, buildImage, pruneImages } from './src/buildah.ts';
-import { bundleService } from './src/bundle.ts';
+import { type BuiltImage, buildImage, imageReference, pruneImages } from './src/buildah.ts';
+import { buildApp } from './src/bundle.ts';
 import { BuildError, run } from './src/host.ts';
 import { buildLlamaRoot } from './src/llama.ts';
 import { cacheFolder, containersFolder, digestsFile, repository } from './src/paths.ts';
@@ -65,16 +65,30 @@ export async function buildImages(options: BuildOptions = {}): Promise<BuiltImag
       console.log(`note: services/${service.name}/src/main.ts does not exist yet; no image for ${service.name}`);
       continue;
     }
-    const bundle = await bundleService(service.name);
-    const image = buildImage(service.name, join(containersFolder, 'service/Containerfile'), bundle.folder, {
-      BASE: `localhost/secai/${service.engine ? 'llama-server' : 'base'}:latest`,
+    const app = await buildApp(service.name);
+    let below = service.engine ? 'llama-server' : 'base';
+    if (app.needsPackages) {
+      const packages = buildImage(
+        `${service.name}-packages`,
+        join(containersFolder, 'packages/Containerfile'),
+        app.context,
+        {
+          BASE: imageReference(below),
+        },
+      );
+      below = packages.name;
+    }
+    const image = buildImage(service.name, join(containersFolder, 'service/Containerfile'), app.context, {
+      BASE: imageReference(below),
     });
     const contents = service.engine ? llamaContents : baseContents;
-    finish(image, { ...contents, npm: [...contents.npm, ...bundle.npmPackages] });
+    finish(image, { ...contents, npm: [...contents.npm, ...app.npmPackages] });
     requireSize(`the layer of ${service.name}`, image.layers.at(-1)!.bytes, limitMb.serviceLayer);
   }
   pruneImages();
-  const known = existsSync(digestsFile) ? (JSON.parse(readFileSync(digestsFile, 'utf8')) as Record<string, string>) : {};
+  const known = existsSync(digestsFile)
+    ? (JSON.parse(readFileSync(digestsFile, 'utf8')) as Record<string, string>)
+    : {};
   for (const image of built) known[image.name] = image.digest;
   writeFileSync(digestsFile, `${JSON.stringify(known, null, 2)}\n`);
   if (options.key) for (const image of built) signDigest(image, options.key);
@@ -110,7 +124,10 @@ function requireSize(what: string, bytes: number, limit: number): void {
 /** One line per image: size, size of its own top layer, digest. */
 export function sizeTable(images: readonly BuiltImage[]): string {
   const mb = (bytes: number): string => (bytes / 1e6).toFixed(1).padStart(8);
-  const rows = images.map((image) => `${image.name.padEnd(22)}${mb(image.bytes)}${mb(image.layers.at(-1)!.bytes)}  ${image.digest.slice(0, 19)}`);
+  const rows = images.map(
+    (image) =>
+      `${image.name.padEnd(22)}${mb(image.bytes)}${mb(image.layers.at(-1)!.bytes)}  ${image.digest.slice(0, 19)}`,
+  );
   return [`${'image'.padEnd(22)}${'MB'.padStart(8)}${'own MB'.padStart(8)}  digest`, ...rows].join('\n');
 }
 

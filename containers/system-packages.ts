@@ -12,7 +12,11 @@ export interface SystemPackage {
 }
 
 export const imagePackages: readonly SystemPackage[] = [
-  { name: 'mmdebstrap', provides: '/usr/bin/mmdebstrap', why: 'fetches and verifies Debian packages without root scripts' },
+  {
+    name: 'mmdebstrap',
+    provides: '/usr/bin/mmdebstrap',
+    why: 'fetches and verifies Debian packages without root scripts',
+  },
   { name: 'buildah', provides: '/usr/bin/buildah', why: 'builds the images' },
   { name: 'binutils', provides: '/usr/bin/strip', why: 'strips the node binary, reads library needs' },
 ];
@@ -32,7 +36,10 @@ export function missingPackages(packages: readonly SystemPackage[]): SystemPacka
  * Installs what is missing of `packages` with apt, after asking; does not ask with CI=true or `yes`.
  * Throws BuildError `packages_missing` when the answer is no, when nobody can answer, or when this is not a Debian machine run as root.
  */
-export async function ensureSystemPackages(packages: readonly SystemPackage[], options: { yes: boolean }): Promise<void> {
+export async function ensureSystemPackages(
+  packages: readonly SystemPackage[],
+  options: { yes: boolean },
+): Promise<void> {
   const missing = missingPackages(packages);
   if (missing.length === 0) return;
   const names = missing.map((one) => one.name).join(' ');
@@ -51,10 +58,14 @@ export async function ensureSystemPackages(packages: readonly SystemPackage[], o
   }
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['-q', 'update'], { env });
-  const install = spawnSync('apt-get', ['-q', '-y', '--no-install-recommends', 'install', ...missing.map((one) => one.name)], {
-    env: { ...process.env, ...env },
-    stdio: 'inherit',
-  });
+  const install = spawnSync(
+    'apt-get',
+    ['-q', '-y', '--no-install-recommends', 'install', ...missing.map((one) => one.name)],
+    {
+      env: { ...process.env, ...env },
+      stdio: 'inherit',
+    },
+  );
   if (install.status !== 0) stop('apt-get could not install these packages');
 }
 

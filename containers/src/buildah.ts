@@ -17,7 +17,12 @@ export function imageReference(name: string): string {
 }
 
 /** Builds one image in the store. Nothing is executed inside it and nothing is pulled; the same context gives the same digest. */
-export function buildImage(name: string, containerfile: string, context: string, args: Record<string, string> = {}): BuiltImage {
+export function buildImage(
+  name: string,
+  containerfile: string,
+  context: string,
+  args: Record<string, string> = {},
+): BuiltImage {
   mkdirSync(imageStore, { recursive: true });
   run('buildah', [
     ...storage,

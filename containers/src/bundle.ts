@@ -1,71 +1,82 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build } from 'esbuild';
+import { dirname, join } from 'node:path';
+import { bundleService } from '../../tools/bundle.ts';
+import { BuildError } from './host.ts';
 import { cacheFolder, repository } from './paths.ts';
 
-export interface Bundle {
-  /** Folder that becomes /app. */
-  folder: string;
-  /** npm packages inside the bundle, `name@version`. */
+export interface AppFolder {
+  /** Build context that holds `app/`, and `node_modules/` where `needsPackages`. */
+  context: string;
+  /** There are packages that a bundle cannot hold. */
+  needsPackages: boolean;
+  /** npm packages inside, `name@version`. */
   npmPackages: { name: string; version: string; license: string }[];
 }
 
-/** Data folders of a service that travel with its bundle; they keep their place relative to src/, so `new URL('../policies/', import.meta.url)` works in both. */
-const dataFolders = ['policies', 'migrations', 'data', 'web/dist'];
+/** Data folders of a service; they keep their place relative to dist/, so `new URL('../policies', import.meta.url)` works in source and image. */
+const dataFolders = ['policies', 'migrations', 'web/dist'];
 
-/** Native engines stay outside: containers run llama-server instead, and a missing optional import is handled by the engine. */
-const outside = ['node-llama-cpp', '@electric-sql/pglite', '@electric-sql/pglite-socket', 'pg-native'];
+/** Packages that the bundle leaves outside and that a container must have, with the files it needs of them. */
+const shipped: Record<string, string[]> = { '@cedar-policy/cedar-wasm': ['package.json', 'nodejs', 'LICENSE'] };
 
 /**
- * Bundles services/<name>/src/main.ts to one ESM file (/app/src/main.js) with its data folders and the wasm files of its packages.
- * Source maps go to the cache, not into the image.
+ * Makes what becomes /app of one service: dist/main.js and its child programs, data folders, and the few packages that a bundle cannot hold.
+ * Source maps stay in the cache. Throws BuildError when the page of a service was not built.
  */
-export async function bundleService(name: string): Promise<Bundle> {
+export async function buildApp(name: string): Promise<AppFolder> {
   const service = join(repository, 'services', name);
   const context = join(cacheFolder, 'images/context', name);
-  const folder = join(context, 'app');
+  const app = join(context, 'app');
   rmSync(context, { recursive: true, force: true });
-  mkdirSync(join(folder, 'src'), { recursive: true });
-  const result = await build({
-    absWorkingDir: repository,
-    entryPoints: [join(service, 'src/main.ts')],
-    outfile: join(folder, 'src/main.js'),
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    minifySyntax: true,
-    minifyWhitespace: true,
-    keepNames: true,
-    legalComments: 'none',
-    sourcemap: 'external',
-    metafile: true,
-    logLevel: 'silent',
-    external: outside,
-    // CommonJS packages inside an ESM bundle still call require() for Node's own modules.
-    banner: { js: "import { createRequire as secaiRequire } from 'node:module'; const require = secaiRequire(import.meta.url);" },
-  });
-  const maps = join(cacheFolder, 'images/sourcemaps');
-  mkdirSync(maps, { recursive: true });
-  const map = join(folder, 'src/main.js.map');
-  cpSync(map, join(maps, `${name}.js.map`));
-  rmSync(map);
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name: `@secai/${name}`, type: 'module', private: true })}\n`);
-  for (const data of dataFolders) {
-    const from = join(service, data);
-    if (existsSync(from)) cpSync(from, join(folder, data), { recursive: true });
+  mkdirSync(app, { recursive: true });
+  const result = await bundleService(name, join(app, 'dist'), { sourcemap: 'external' });
+  const maps = Object.keys(result.metafile.outputs).filter((file) => file.endsWith('.map'));
+  for (const file of maps) {
+    const kept = join(cacheFolder, 'images/sourcemaps', name, file.slice(file.indexOf('/dist/') + 6));
+    mkdirSync(dirname(kept), { recursive: true });
+    cpSync(join(repository, file), kept);
+    rmSync(join(repository, file));
   }
-  return { folder: context, npmPackages: packagesOf(Object.keys(result.metafile.inputs)) };
+  writeFileSync(
+    join(app, 'package.json'),
+    `${JSON.stringify({ name: `@secai/${name}`, type: 'module', private: true })}\n`,
+  );
+  if (existsSync(join(service, 'web')) && !existsSync(join(service, 'web/dist/index.html'))) {
+    throw new BuildError('command_failed', `services/${name}/web/dist is missing; run npm run build first`);
+  }
+  for (const data of dataFolders) {
+    if (existsSync(join(service, data))) cpSync(join(service, data), join(app, data), { recursive: true });
+  }
+  const outside = new Set(
+    Object.values(result.metafile.outputs).flatMap((output) =>
+      output.imports.filter((one) => one.external).map((one) => one.path),
+    ),
+  );
+  const taken = Object.keys(shipped).filter((pack) =>
+    [...outside].some((path) => path === pack || path.startsWith(`${pack}/`)),
+  );
+  for (const pack of taken) {
+    for (const file of shipped[pack]!) {
+      const from = join(repository, 'node_modules', pack, file);
+      if (existsSync(from)) cpSync(from, join(context, 'node_modules', pack, file), { recursive: true });
+    }
+  }
+  const inputs = [...Object.keys(result.metafile.inputs), ...taken.map((pack) => `node_modules/${pack}/`)];
+  return { context, needsPackages: taken.length > 0, npmPackages: packagesOf(inputs) };
 }
 
-function packagesOf(inputs: readonly string[]): Bundle['npmPackages'] {
+function packagesOf(inputs: readonly string[]): AppFolder['npmPackages'] {
   const folders = new Set<string>();
   for (const input of inputs) {
     const match = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input);
     if (match) folders.add(match[1]!);
   }
   return [...folders].sort().map((folder) => {
-    const meta = JSON.parse(readFileSync(join(repository, folder, 'package.json'), 'utf8')) as { name: string; version: string; license?: string };
+    const meta = JSON.parse(readFileSync(join(repository, folder, 'package.json'), 'utf8')) as {
+      name: string;
+      version: string;
+      license?: string;
+    };
     return { name: meta.name, version: meta.version, license: meta.license ?? 'NOASSERTION' };
   });
 }

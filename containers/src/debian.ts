@@ -34,7 +34,10 @@ const aptOptions = ['--aptopt=Acquire::Check-Valid-Until "false"'];
  * Kept in the cache under the request. Throws BuildError when apt cannot get them.
  */
 export function debianRoot({ suite, packages, fresh = false }: DebianRequest): DebianRoot {
-  const key = createHash('sha256').update(JSON.stringify([suite, packages])).digest('hex').slice(0, 16);
+  const key = createHash('sha256')
+    .update(JSON.stringify([suite, packages]))
+    .digest('hex')
+    .slice(0, 16);
   const folder = join(cacheFolder, 'debian', `${suite}-${key}`);
   const index = join(folder, 'index.json');
   if (fresh) rmSync(folder, { recursive: true, force: true });
@@ -54,16 +57,24 @@ export function debianRoot({ suite, packages, fresh = false }: DebianRequest): D
     const archives = join(root, 'var/cache/apt/archives');
     const found: DebianPackage[] = [];
     const owners: [string, string][] = [];
-    for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb')).sort()) {
+    for (const file of readdirSync(archives)
+      .filter((name) => name.endsWith('.deb'))
+      .sort()) {
       const archive = join(archives, file);
       const [name = '', version = '', architecture = ''] = run('dpkg-deb', [
         '--show',
         '--showformat=${Package}\n${Version}\n${Architecture}',
         archive,
       ]).split('\n');
-      found.push({ name, version, architecture, sha256: createHash('sha256').update(readFileSync(archive)).digest('hex') });
+      found.push({
+        name,
+        version,
+        architecture,
+        sha256: createHash('sha256').update(readFileSync(archive)).digest('hex'),
+      });
       const listing = run('tar', ['-tf', '-'], { input: runForBytes('dpkg-deb', ['--fsys-tarfile', archive]) });
-      for (const path of listing.split('\n')) if (path && !path.endsWith('/')) owners.push([path.replace(/^\.\//, ''), name]);
+      for (const path of listing.split('\n'))
+        if (path && !path.endsWith('/')) owners.push([path.replace(/^\.\//, ''), name]);
     }
     rmSync(archives, { recursive: true, force: true });
     writeFileSync(join(work, 'index.json'), JSON.stringify({ packages: found, owners }));
@@ -77,6 +88,8 @@ export function debianRoot({ suite, packages, fresh = false }: DebianRequest): D
 /** Packages that own at least one of the files (paths inside the root, no leading slash). */
 export function packagesWith(debian: DebianRoot, files: readonly string[]): DebianPackage[] {
   // Some packages still list /lib/… for what unpacks to /usr/lib/….
-  const owners = new Set(files.flatMap((file) => [debian.owners.get(file), debian.owners.get(file.replace(/^usr\//, ''))]));
+  const owners = new Set(
+    files.flatMap((file) => [debian.owners.get(file), debian.owners.get(file.replace(/^usr\//, ''))]),
+  );
   return debian.packages.filter((one) => owners.has(one.name));
 }

@@ -21,7 +21,10 @@ export function libraryClosure(root: string, programs: readonly string[], search
     for (const library of neededBy(join(root, file))) {
       const folder = searchFolders.find((candidate) => existsSync(join(root, candidate, library)));
       if (!folder) {
-        throw new BuildError('command_failed', `${file} needs ${library}, which is in none of ${searchFolders.join(', ')} of ${root}`);
+        throw new BuildError(
+          'command_failed',
+          `${file} needs ${library}, which is in none of ${searchFolders.join(', ')} of ${root}`,
+        );
       }
       queue.push(join(folder, library));
     }

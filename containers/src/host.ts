@@ -1,6 +1,11 @@
 import { spawnSync } from 'node:child_process';
 
-export type BuildErrorCode = 'command_failed' | 'command_missing' | 'packages_missing' | 'manifest_differs' | 'too_large';
+export type BuildErrorCode =
+  | 'command_failed'
+  | 'command_missing'
+  | 'packages_missing'
+  | 'manifest_differs'
+  | 'too_large';
 
 /** A build that cannot go on; `message` names the step, what was wrong and what to do. */
 export class BuildError extends Error {

@@ -12,7 +12,11 @@ const withoutJit = (path: string): boolean => !/llvmjit|bitcode/.test(path);
 
 /** Root of PostgreSQL 17 with pgvector, and dash for initdb. */
 export function buildPostgresRoot(options: { fresh?: boolean } = {}): { root: string; packages: DebianPackage[] } {
-  const debian = debianRoot({ suite: 'trixie', packages: ['postgresql-17', 'postgresql-17-pgvector', 'dash', 'coreutils'], fresh: options.fresh });
+  const debian = debianRoot({
+    suite: 'trixie',
+    packages: ['postgresql-17', 'postgresql-17-pgvector', 'dash', 'coreutils'],
+    fresh: options.fresh,
+  });
   const root = join(cacheFolder, 'images/postgres-root');
   rmSync(root, { recursive: true, force: true });
   makeSkeleton(root);

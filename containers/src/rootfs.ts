@@ -1,5 +1,16 @@
-import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export type Entry =
@@ -45,7 +56,13 @@ export function listTree(root: string, below = ''): Entry[] {
     else if (stat.isDirectory()) entries.push({ path, kind: 'folder', mode }, ...listTree(root, path));
     else if (stat.isFile() && (stat.mode & 0o6000) === 0) {
       const bytes = readFileSync(here);
-      entries.push({ path, kind: 'file', mode, sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length });
+      entries.push({
+        path,
+        kind: 'file',
+        mode,
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+        bytes: bytes.length,
+      });
     } else throw new Error(`${path} is not a plain file, folder or link, or is setuid`);
   }
   return entries;

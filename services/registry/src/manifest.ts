@@ -4,7 +4,7 @@ import { model, sha256, timestamp } from '@secai/contracts';
 import { writeDurable } from '@secai/files';
 import { canonicalize, parseStrict } from '@secai/json';
 import { type SigningKey, verifySignature } from '@secai/signing';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** One pinned model, as the manifest keeps it: the wire form and what only the registry needs. */
 export const manifestEntry = z.strictObject({
@@ -12,8 +12,9 @@ export const manifestEntry = z.strictObject({
   origin: z.string(),
   /** Of the promotion's decision. */
   policy_digest: sha256,
-  /** When `state` last changed. */
+  /** When `state` last changed, and whether the stored bytes were hashed and found right since. */
   state_since: timestamp,
+  verified_since: z.boolean(),
 });
 export type ManifestEntry = z.infer<typeof manifestEntry>;
 
@@ -40,6 +41,10 @@ export class ManifestError extends Error {
     super(message, { cause });
     this.code = code;
   }
+}
+
+export function emptyManifest(version: number): Manifest {
+  return { format: 'secai-registry-manifest-1', version, models: [] };
 }
 
 /** The bytes of a signed manifest: one JSON document in canonical form (RFC 8785), signature in base64. */
@@ -98,9 +103,8 @@ export class ManifestFile {
     return new ManifestFile(path, key, decodeManifest(bytes, key.publicKey), bytes, identity);
   }
 
-  /** Writes the first, empty manifest. */
-  static async create(path: string, key: SigningKey): Promise<ManifestFile> {
-    const manifest: Manifest = { format: 'secai-registry-manifest-1', version: 1, models: [] };
+  /** Writes the first manifest. */
+  static async create(path: string, key: SigningKey, manifest: Manifest): Promise<ManifestFile> {
     await writeDurable(path, encodeManifest(manifest, key));
     return ManifestFile.load(path, key);
   }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { chmod, type FileHandle, lstat, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Problem } from '@secai/contracts';
 import { syncDir } from '@secai/files';
@@ -61,15 +61,15 @@ export class ModelFolder {
   }
 
   /**
-   * Copies `source` into place, hashing what is written; the file appears under its name only when complete, durable
-   * and equal to the pin. Throws Problem `integrity_mismatch` or `storage_full`, the signal's reason, or an I/O error;
-   * the folder is then as before.
+   * Copies `source` beside the models, hashing what is written. Resolves to a temporary file that is complete, durable
+   * and equal to the pin; `place` gives it its name, `discard` removes it. Throws Problem `integrity_mismatch` or
+   * `storage_full`, the signal's reason, or an I/O error; the folder is then as before.
    */
-  async copyIn(source: FileHandle, pin: Pinned, signal: AbortSignal): Promise<void> {
+  async copyIn(source: FileHandle, pin: Pinned, signal: AbortSignal): Promise<string> {
     await this.#needSpace(pin.size);
-    const temporary = join(this.#dir, `.${randomUUID()}.part`);
+    const temporary = `.${randomUUID()}.part`;
     try {
-      const target = await open(temporary, 'wx', 0o600);
+      const target = await open(join(this.#dir, temporary), 'wx', 0o600);
       try {
         const digest = await copyAndHash(source, target, pin.size, signal);
         if (digest !== pin.sha256)
@@ -77,17 +77,27 @@ export class ModelFolder {
             'integrity_mismatch',
             'the file in the quarantine folder is not the one that was scanned; nothing was promoted. Submit it again',
           );
-        await target.chmod(0o444);
+        // By path: Node's permission model has no fchmod.
+        await chmod(join(this.#dir, temporary), 0o444);
         await target.sync();
       } finally {
         await target.close();
       }
-      await rename(temporary, join(this.#dir, pin.file));
+      return temporary;
     } catch (error) {
-      await rm(temporary, { force: true });
+      await this.discard(temporary);
       throw error;
     }
+  }
+
+  /** Gives a copied file its name, in place of an equal one. */
+  async place(temporary: string, pin: Pinned): Promise<void> {
+    await rename(join(this.#dir, temporary), join(this.#dir, pin.file));
     await syncDir(this.#dir);
+  }
+
+  async discard(temporary: string): Promise<void> {
+    await rm(join(this.#dir, temporary), { force: true });
   }
 
   /**
@@ -121,12 +131,7 @@ export class ModelFolder {
   }
 }
 
-async function copyAndHash(
-  source: FileHandle,
-  target: FileHandle,
-  size: number,
-  signal: AbortSignal,
-): Promise<string> {
+async function copyAndHash(source: FileHandle, target: FileHandle, size: number, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   let done = 0;
@@ -144,11 +149,7 @@ async function copyAndHash(
   return done === size ? `sha256:${hash.digest('hex')}` : 'another size';
 }
 
-async function hashAll(
-  file: FileHandle,
-  signal: AbortSignal,
-  onProgress: (bytes: number) => void,
-): Promise<string> {
+async function hashAll(file: FileHandle, signal: AbortSignal, onProgress: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   let done = 0;

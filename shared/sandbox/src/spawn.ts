@@ -13,7 +13,7 @@ export interface SandboxOptions {
   /** Absolute path of the program; visible inside without being named in `readOnly`. */
   readonly command: string;
   readonly args?: readonly string[];
-  /** The whole environment of the command; nothing is inherited. NODE_OPTIONS is never passed on. */
+  /** The whole environment of the command but PATH, HOME and TMPDIR; nothing is inherited, NODE_OPTIONS never passed on. */
   readonly env?: Readonly<Record<string, string>>;
   /** Working folder inside; `/` by default. */
   readonly cwd?: string;
@@ -109,7 +109,7 @@ export async function spawnSandboxed(options: SandboxOptions): Promise<Sandboxed
   const [program, ...args] = commandLine(finding.method, plan, finding.tools!, process.getuid?.() === 0);
   const stdin: IOType = options.lifeline === true ? 'pipe' : (options.stdio?.stdin ?? 'ignore');
   const child = spawn(program!, args, {
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...options.env },
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', TMPDIR: '/tmp', ...options.env },
     stdio: [stdin, options.stdio?.stdout ?? 'ignore', options.stdio?.stderr ?? 'ignore'],
     // A process group of its own: a Ctrl-C at the terminal is the parent's to handle, and one kill reaches all.
     detached: true,

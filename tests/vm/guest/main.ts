@@ -1,8 +1,10 @@
 /** Runs inside the booted machine: waits for the stack, runs every check, reports, and returns; its unit then powers the machine off. */
+
+import { uptime } from 'node:os';
 import { runMatrix } from '../../boundaries/matrix.ts';
 import { checkBadCases } from './bad-cases.ts';
 import { checkIsolation } from './isolation.ts';
-import { measure } from './measure.ts';
+import { checkJourney, measure } from './measure.ts';
 import { check, report } from './report.ts';
 import { property, sh, until, userctl } from './shell.ts';
 
@@ -22,6 +24,7 @@ const up = await check('secai.target is reached', async () => {
 if (up) {
   await checkIsolation();
   await runMatrix();
+  await checkJourney();
   await measure();
   await checkBadCases();
 }

@@ -1,11 +1,47 @@
 /** Numbers of the running machine. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { report } from './report.ts';
-import { must } from './shell.ts';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { uplinkPackets } from './isolation.ts';
+import { Journey } from './journey.ts';
+import { check, expect, report } from './report.ts';
+
+const model = '/usr/lib/secai-test/model.gguf';
+
+/** A person's whole way with the airlock off: not one packet may leave. */
+export async function checkJourney(): Promise<void> {
+  const journey = new Journey({ host: '127.0.0.1', port: 8480 });
+  const before = uplinkPackets();
+  await check('a passphrase is chosen on the page', async () => {
+    await journey.setUp('a long enough passphrase');
+    return 'session open';
+  });
+  if (!existsSync(model)) {
+    report({ kind: 'note', text: '     no starter model in the cache: the import and the chat were not tried' });
+    return;
+  }
+  const imported = await check('a model passes the seven stages inside the machine', () =>
+    journey.importModel(model, 'starter', 900),
+  );
+  if (imported) {
+    await check('the model answers in a chat', async () => {
+      const { text, firstSeconds } = await journey.chat('starter', 'Say hello.');
+      report({
+        kind: 'measure',
+        name: 'first chat token, model not loaded before',
+        value: Math.round(firstSeconds),
+        unit: 's',
+      });
+      expect(text.length > 0, 'the answer is empty');
+      return JSON.stringify(text.slice(0, 80));
+    });
+  }
+  await check('the uplink stayed silent through all of it', () => {
+    const packets = uplinkPackets() - before;
+    expect(packets === 0, `${packets} packets`);
+    return '0 packets';
+  });
+}
 
 export async function measure(): Promise<void> {
-  const containers = must('sh', ['-c', 'cat /proc/[0-9]*/status 2>/dev/null | grep -c "^Uid:.10002" || true']).trim();
-  report({ kind: 'measure', name: 'processes in containers', value: Number(containers), unit: '' });
   let total = 0;
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const pss = pssOf(pid);

@@ -70,12 +70,12 @@ export function property(unit: string, name: string): string {
 }
 
 /** Polls until `body` gives a value; throws with `what` after the deadline. */
-export async function until<T>(what: string, seconds: number, body: () => T | undefined): Promise<T> {
+export async function until<T>(what: string, seconds: number, body: () => T | undefined, everyMs = 3000): Promise<T> {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     const value = body();
     if (value !== undefined) return value;
     if (performance.now() > deadline) throw new Error(`${what} did not happen within ${seconds} s`);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -60,7 +60,8 @@ export class ApiError extends Error {
   }
 }
 
-const unreachable = 'SecAI does not answer on this machine. Is it running? Start it with “npm start”; this page then goes on by itself.';
+const unreachable =
+  'SecAI does not answer on this machine. Is it running? Start it with “npm start”; this page then goes on by itself.';
 
 /** False while the last call got no answer at all. */
 export const reachable = createStore(true);
@@ -144,8 +145,15 @@ export function problemError(status: number, text: string, retryAfterHeader: str
   const retryAfter = retryAfterHeader !== null && Number.isFinite(seconds) ? Math.max(0, Math.ceil(seconds)) : null;
   if (status === 401 && code === 'unauthorized') sessionEnded.set(({ count }) => ({ count: count + 1 }));
   const fields = problem?.errors?.map((error) => error.message).join(' ');
-  const message = problem?.detail || fields || `The server answered with an error (${status}).`;
+  const message = sentence(problem?.detail || fields || `The server answered with an error (${status}).`);
   return new ApiError(code, status, message, retryAfter);
+}
+
+/** A problem's detail as a sentence of the page: capital letter, full stop. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?…:”]$/.test(capital) ? capital : `${capital}.`;
 }
 
 function parseProblem(text: string): Partial<ProblemDocument> | null {

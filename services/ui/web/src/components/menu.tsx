@@ -76,6 +76,7 @@ export function Popover(props: {
       >
         {props.button}
       </button>
+      {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: its role is menu or dialog, and both take a label */}
       <div
         ref={panel}
         id={id}
@@ -156,8 +157,9 @@ function OneItem(props: { item: MenuItem; close: () => void }): ReactNode {
   return (
     <button
       type="button"
-      role={item.checked === undefined ? 'menuitem' : 'menuitemradio'}
-      aria-checked={item.checked}
+      {...(item.checked === undefined
+        ? { role: 'menuitem' as const }
+        : { role: 'menuitemradio' as const, 'aria-checked': item.checked })}
       disabled={item.disabled}
       className={`menu-item ${item.danger ? 'danger' : ''}`}
       onClick={() => {
@@ -174,11 +176,15 @@ function moveFocus(event: KeyboardEvent<HTMLElement>): void {
   const items = [...event.currentTarget.querySelectorAll<HTMLElement>('[role^="menuitem"]:not([disabled])')];
   const at = items.indexOf(document.activeElement as HTMLElement);
   const next =
-    event.key === 'ArrowDown' ? (at + 1) % items.length
-    : event.key === 'ArrowUp' ? (at - 1 + items.length) % items.length
-    : event.key === 'Home' ? 0
-    : event.key === 'End' ? items.length - 1
-    : null;
+    event.key === 'ArrowDown'
+      ? (at + 1) % items.length
+      : event.key === 'ArrowUp'
+        ? (at - 1 + items.length) % items.length
+        : event.key === 'Home'
+          ? 0
+          : event.key === 'End'
+            ? items.length - 1
+            : null;
   if (next === null) return;
   event.preventDefault();
   items[next]?.focus();

@@ -16,14 +16,16 @@ export function strengthOf(passphrase: string): Strength {
   if (characters.length < shortestPassphrase) {
     const missing = shortestPassphrase - characters.length;
     const hint =
-      characters.length === 0 ? 'At least 12 characters. Four or five unrelated words work well.' : `${missing} more to go.`;
+      characters.length === 0
+        ? 'At least 12 characters. Four or five unrelated words work well.'
+        : `${missing} more to go.`;
     return { level: 0, label: 'Too short', hint };
   }
   const bits = effectiveLength(characters) * Math.log2(alphabetOf(passphrase));
   if (bits < 35) return { level: 1, label: 'Weak', hint: 'Easy to guess. Avoid repeats and runs like 1234.' };
   if (bits < 65) return { level: 2, label: 'Fair', hint: 'Another word or two would help.' };
-  if (bits < 90) return { level: 3, label: 'Good', hint: 'Good. Longer is still better.' };
-  return { level: 4, label: 'Strong', hint: 'Strong. Make sure you will remember it.' };
+  if (bits < 90) return { level: 3, label: 'Good', hint: 'Longer is still better.' };
+  return { level: 4, label: 'Strong', hint: 'Make sure you will remember it.' };
 }
 
 function effectiveLength(characters: readonly string[]): number {

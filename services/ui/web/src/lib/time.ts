@@ -34,9 +34,9 @@ export function ago(timestamp: string, now: Date): string {
   const at = new Date(timestamp);
   const seconds = Math.max(0, (now.getTime() - at.getTime()) / 1000);
   if (seconds < 45) return 'just now';
-  if (seconds < 3600) return plural(Math.max(1, Math.round(seconds / 60)), 'minute');
-  if (seconds < 86_400) return plural(Math.round(seconds / 3600), 'hour');
-  if (seconds < 7 * 86_400) return plural(Math.round(seconds / 86_400), 'day');
+  if (seconds < 3600) return plural(Math.max(1, Math.floor(seconds / 60)), 'minute');
+  if (seconds < 86_400) return plural(Math.floor(seconds / 3600), 'hour');
+  if (seconds < 7 * 86_400) return plural(Math.floor(seconds / 86_400), 'day');
   return at.toLocaleDateString('en', { day: 'numeric', month: 'short', year: 'numeric' });
 }
 

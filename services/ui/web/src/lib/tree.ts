@@ -2,9 +2,7 @@ import type { ChatMessage } from '@secai/contracts';
 
 /** Messages that answer or replace each other: same parent, oldest first. */
 export function siblingsOf(messages: readonly ChatMessage[], message: ChatMessage): ChatMessage[] {
-  return messages
-    .filter((other) => other.parent_id === message.parent_id && other.role === message.role)
-    .sort(byAge);
+  return messages.filter((other) => other.parent_id === message.parent_id && other.role === message.role).sort(byAge);
 }
 
 /**

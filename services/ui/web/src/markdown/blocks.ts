@@ -56,7 +56,7 @@ export function splitBlocks(source: string): Block[] {
     }
     if (mode === 'empty') {
       mode = opensFence ? 'fence' : listLine.test(bare) ? 'list' : 'prose';
-      if (opensFence) fence = { char: opening[2]?.[0] ?? '`', length: opening[2]?.length ?? 3 };
+      if (opensFence) fence = { char: opening?.[2]?.[0] ?? '`', length: opening?.[2]?.length ?? 3 };
     } else if (mode === 'list') {
       fence = innerFence(bare, fence);
     }
@@ -101,7 +101,9 @@ function linesOf(source: string): string[] {
 /** Link definitions (`[name]: address`) of the whole text: they are needed in whichever block uses them. */
 export function definitionsOf(blocks: readonly Block[]): string {
   return blocks
-    .flatMap((block) => (block.kind === 'markdown' ? (block.text.match(/^ {0,3}\[[^\]^\n][^\]\n]*\]:[ \t]*\S.*$/gm) ?? []) : []))
+    .flatMap((block) =>
+      block.kind === 'markdown' ? (block.text.match(/^ {0,3}\[[^\]^\n][^\]\n]*\]:[ \t]*\S.*$/gm) ?? []) : [],
+    )
     .join('\n');
 }
 

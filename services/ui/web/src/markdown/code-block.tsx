@@ -28,7 +28,7 @@ export const CodeBlock = memo(function CodeBlock(props: { code: string; language
         <CopyButton text={code} label="Copy code" />
       </figcaption>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard (WCAG 2.1.1) */}
-      <pre tabIndex={0} aria-label={`Code, ${language || 'plain text'}`} role="region">
+      <pre tabIndex={0}>
         <code>
           {coloured?.code === code
             ? coloured.tokens.map((token, index) =>

@@ -63,10 +63,21 @@ function codeOf(pre: Element | undefined): { code: string; language: string } {
 
 function ExternalLink(props: { href?: string | undefined; children?: ReactNode }): ReactNode {
   const address = safeAddress(props.href);
-  if (!address) return <span className="dead-link">{props.children}</span>;
+  if (!address)
+    return (
+      <span className="dead-link" title="Not a web address, so it cannot be opened">
+        {props.children}
+      </span>
+    );
   const destination = destinationOf(address);
   return (
-    <a href={address.href} target="_blank" rel="noopener noreferrer nofollow" title={`Opens ${destination}`} className="external">
+    <a
+      href={address.href}
+      target="_blank"
+      rel="noopener noreferrer nofollow"
+      title={`Opens ${destination}`}
+      className="external"
+    >
       {props.children}
       <span className="link-host" aria-hidden="true">
         {destination}
@@ -97,9 +108,9 @@ function componentsFor(live: boolean): Components {
     pre: ({ node }) => <CodeBlock {...codeOf(node)} live={live} />,
     table: ({ children }) => (
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard (WCAG 2.1.1)
-      <div className="table-wrap" tabIndex={0} role="region" aria-label="Table">
+      <section className="table-wrap" tabIndex={0} aria-label="Table">
         <table>{children}</table>
-      </div>
+      </section>
     ),
     input: ({ checked }) => <input type="checkbox" checked={checked === true} disabled readOnly aria-label="Task" />,
   };

@@ -45,11 +45,13 @@ export function SetUpPage(props: { session: Session }): ReactNode {
           value={again}
           onChange={setAgain}
           autoComplete="new-password"
-          problem={differs && (tried || again.length >= passphrase.length) && again !== '' ? 'The two are not the same.' : null}
+          problem={
+            differs && (tried || again.length >= passphrase.length) && again !== '' ? 'The two are not the same.' : null
+          }
         />
         <p className="note">
-          <strong>There is no recovery.</strong> If you forget it, nobody can let you back in to your conversations: no
-          reset link, no support desk, no back door. Write it down and keep it somewhere safe.
+          <strong>There is no recovery.</strong> If you forget it, nobody can let you back in: there is no reset link,
+          no support desk and no back door. Write it down and keep it somewhere safe.
         </p>
         <FormError text={form.error} />
         <button type="submit" className="button primary wide" disabled={form.blocked}>

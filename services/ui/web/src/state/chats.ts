@@ -1,5 +1,5 @@
 import type { Chat, ChatMessage } from '@secai/contracts';
-import { type Answer, ApiError, call, messageOf, stream } from '../api.ts';
+import { type Answer, ApiError, call, messageOf, sentence, stream } from '../api.ts';
 import type { ServerEvent } from '../lib/sse.ts';
 import { createStore } from '../lib/store.ts';
 import { newestLeafBelow } from '../lib/tree.ts';
@@ -24,14 +24,19 @@ export interface ActiveStream {
   startedAt: number;
 }
 
+export interface Failure {
+  reason: string;
+  messageId: string | null;
+}
+
 interface ChatsState {
   /** null until the first answer. */
   list: ChatEntry[] | null;
   listError: string | null;
   open: Record<string, Chat>;
   streams: Record<string, ActiveStream>;
-  /** Why the last answer in a chat failed. */
-  failures: Record<string, string>;
+  /** Why the last answer in a chat failed; `messageId` is null when the server did not take the message at all. */
+  failures: Record<string, Failure>;
 }
 
 const nothing: ChatsState = { list: null, listError: null, open: {}, streams: {}, failures: {} };
@@ -97,8 +102,8 @@ export async function showVersion(chatId: string, messageId: string): Promise<vo
 }
 
 /**
- * Sends a message below `parentId` and streams the answer until its end. False when it was stopped before the server
- * had stored the message; throws `ApiError` when the server refused it.
+ * Sends a message below `parentId` and streams the answer until its end. False when the server did not take the message: it was
+ * stopped too early or refused, and `failures` says why.
  */
 export async function sendMessage(
   chatId: string,
@@ -179,7 +184,8 @@ function take(chatId: string, active: ActiveStream, event: ServerEvent): boolean
     active.live.append(data.text);
   } else if (event.event === 'done' || event.event === 'error') {
     if (data.message) putMessages(chatId, [data.message], data.message.id);
-    if (event.event === 'error') fail(chatId, data.problem?.detail ?? 'The answer could not be finished.');
+    if (event.event === 'error')
+      fail(chatId, sentence(data.problem?.detail ?? 'The answer could not be finished.'), data.message?.id ?? null);
     return true;
   }
   return false;
@@ -191,19 +197,19 @@ async function finish(chatId: string, active: ActiveStream, failure: unknown): P
   if (failure !== null && assistantId !== null) {
     const stopped = active.abort.signal.aborted;
     patchMessage(chatId, assistantId, { content: active.live.all(), state: stopped ? 'stopped' : 'interrupted' });
-    if (!stopped) fail(chatId, messageOf(failure));
+    if (!stopped) fail(chatId, messageOf(failure), assistantId);
   }
   chats.set((present) => ({ ...present, streams: without(present.streams, chatId) }));
   if (!chats.get().open[chatId]) return true;
   // The stored text is the truth; without a connection what arrived stays on show.
   if (failure !== null) await openChat(chatId).catch(() => undefined);
   await refreshChats();
-  if (failure !== null && assistantId === null && !active.abort.signal.aborted) throw failure;
+  if (failure !== null && assistantId === null && !active.abort.signal.aborted) fail(chatId, messageOf(failure), null);
   return assistantId !== null;
 }
 
-function fail(chatId: string, reason: string): void {
-  chats.set((present) => ({ ...present, failures: { ...present.failures, [chatId]: reason } }));
+function fail(chatId: string, reason: string, messageId: string | null): void {
+  chats.set((present) => ({ ...present, failures: { ...present.failures, [chatId]: { reason, messageId } } }));
 }
 
 function put(chat: Chat): void {
@@ -230,7 +236,9 @@ function patchMessage(chatId: string, id: string, change: Partial<ChatMessage>):
 function changeStream(chatId: string, change: Partial<ActiveStream>): void {
   chats.set((present) => {
     const active = present.streams[chatId];
-    return active ? { ...present, streams: { ...present.streams, [chatId]: Object.assign({}, active, change) } } : present;
+    return active
+      ? { ...present, streams: { ...present.streams, [chatId]: Object.assign({}, active, change) } }
+      : present;
   });
 }
 

@@ -35,20 +35,32 @@ export function refreshModels(): Promise<void> {
 async function load(): Promise<void> {
   try {
     const answer = await call('models');
+    follow(answer.jobs);
     models.set({ ...answer, loaded: true, error: null });
   } catch (error) {
     models.set((present) => ({ ...present, error: messageOf(error) }));
   }
 }
 
+/** Jobs that this page saw unfinished. */
+const followed = new Set<string>();
+
+/** True for an import that is running, or that ended while this page was open. */
+export function isNews(job: Job): boolean {
+  return !isOver(job) || followed.has(job.id);
+}
+
+function follow(jobs: readonly Job[]): void {
+  for (const job of jobs) if (!isOver(job)) followed.add(job.id);
+}
+
 /** Puts the newest state of a job in its place; a job that just passed brings its model. */
 export function putJob(job: Job): void {
+  follow([job]);
   const before = models.get().jobs.find((other) => other.id === job.id);
   models.set((present) => ({
     ...present,
-    jobs: before
-      ? present.jobs.map((other) => (other.id === job.id ? job : other))
-      : [job, ...present.jobs],
+    jobs: before ? present.jobs.map((other) => (other.id === job.id ? job : other)) : [job, ...present.jobs],
   }));
   if (isOver(job) && !(before && isOver(before))) void refreshModels();
 }

@@ -1,0 +1,4 @@
+import { run } from '@secai/kit';
+import { inferenceWorkerService } from './service.ts';
+
+run(inferenceWorkerService);

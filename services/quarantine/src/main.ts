@@ -1,0 +1,4 @@
+import { run } from '@secai/kit';
+import { quarantineService } from './service.ts';
+
+run(quarantineService);

@@ -1,0 +1,4 @@
+import { run } from '@secai/kit';
+import { uiService } from './service.ts';
+
+run(uiService);

@@ -1,0 +1,55 @@
+import { copyFile, readFile, stat } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { contracts, createClient, stageNames } from '@secai/contracts';
+import { startService } from '@secai/kit';
+import { testEnvironment } from '@secai/kit/testing';
+import { openStore } from '@secai/store';
+import { policyEngineService } from '../../policy-engine/src/service.ts';
+import { registryService } from '../../registry/src/service.ts';
+import { inferenceWorkerService } from '../../inference-worker/src/service.ts';
+import { uiService } from '../src/service.ts';
+import { startStore } from '../../store/src/store.ts';
+import { Browser } from './support/browser.ts';
+import { mkdtemp, mkdir, rm } from 'node:fs/promises';
+const dir = await mkdtemp('/tmp/ur-');
+const MODEL = '/work/main/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf';
+const stopStore = await startStore({ SECAI_STATE_DIR: join(dir, 'db'), SECAI_SOCKET_DIR: dir, SECAI_LOG_LEVEL: 'silent' });
+const pe = await testEnvironment('policy-engine'); const P = await startService(policyEngineService, { env: pe.env });
+const re = await testEnvironment('registry', { 'policy-engine': { url: P.url, token: pe.tokenOf('registry') } }, { SECAI_DIR_MODELS: join(dir, 'models'), SECAI_DIR_QUARANTINE: join(dir, 'q') });
+await mkdir(join(dir, 'q')); const R = await startService(registryService, { env: re.env });
+await copyFile(MODEL, join(dir, 'q', 'smol'));
+const bytes = await readFile(MODEL);
+const pc = createClient(contracts['policy-engine'], { baseUrl: P.url, token: pe.tokenOf('ui') });
+const rc = createClient(contracts.registry, { baseUrl: R.url, token: re.tokenOf('quarantine'), deadlineMs: 30000 });
+await rc.promote({ body: { name: 'smol', job_id: randomUUID(), file: 'smol', sha256: 'sha256:' + createHash('sha256').update(bytes).digest('hex'), size: bytes.length, facts: { format: 'gguf', context_length: 2048, has_chat_template: true }, signature: 'missing', origin: 'local', stages: stageNames.map((s) => ({ name: s, verdict: s === 'diffusion' ? 'skip' : 'pass' })), policy_digest: (await pc.listPolicies()).domains.find((d) => d.domain === 'model_promotion')!.digest } });
+const we = await testEnvironment('inference-worker', { registry: { url: R.url, token: re.tokenOf('inference-worker') }, 'policy-engine': { url: P.url, token: pe.tokenOf('inference-worker') } }, { SECAI_DIR_MODELS: join(dir, 'models'), SECAI_LOG_LEVEL: 'warn' });
+const W = await startService(inferenceWorkerService, { env: we.env });
+const ue = await testEnvironment('ui', { 'policy-engine': { url: P.url, token: pe.tokenOf('ui') }, registry: { url: R.url, token: re.tokenOf('ui') }, 'inference-worker': { url: W.url, token: we.tokenOf('ui') } }, { DATABASE_URL: `postgres://secai@localhost/postgres?host=${encodeURIComponent(dir)}`, SECAI_PASSPHRASE: 'correct horse battery', SECAI_LOG_LEVEL: 'warn' });
+const U = await startService(uiService, { env: ue.env });
+const b = new Browser(U.url);
+await b.post('/api/login', { passphrase: 'correct horse battery' });
+const { id } = (await b.post('/api/chats', { model: 'smol' })).json as { id: string };
+for (let i = 0; i < 2; i++) {
+const t = performance.now();
+const ev = await b.events('POST', `/api/chats/${id}/messages`, { content: 'What is the capital of France?', parent_id: null, model: 'smol', temperature: 0, max_tokens: 40 });
+console.log('chat', Math.round(performance.now() - t), ev.length, JSON.stringify(ev.at(-1)));
+}
+const key = (await b.post('/api/keys', { name: 'x' })).json['secret'] as string;
+const c = new OpenAI({ baseURL: U.url + '/v1', apiKey: key, maxRetries: 0 });
+console.log((await c.models.list()).data);
+const msgs = [{ role: 'user' as const, content: 'What is the capital of France?' }];
+console.log(JSON.stringify(await c.chat.completions.create({ model: 'smol', messages: msgs, max_tokens: 20, temperature: 0, stop: ['.'] })));
+let n = 0; let u; for await (const p of await c.chat.completions.create({ model: 'smol', messages: msgs, max_tokens: 20, stream: true, stream_options: { include_usage: true } })) { n++; u = p.usage ?? u; } console.log(n, u);
+console.log(JSON.stringify((await c.completions.create({ model: 'smol', prompt: 'One two three', max_tokens: 8, temperature: 0 })).choices));
+console.log(await c.embeddings.create({ model: 'smol', input: 'hi' }).then((r) => r.data[0]!.embedding.length, (e) => `${e.status} ${e.message}`));
+console.log(await c.chat.completions.create({ model: 'smol', messages: [{ role: 'nobody' as never, content: 'x' }] }).then(() => 'ok?', (e) => `${e.constructor.name} ${e.status} ${e.message}`));
+console.log(await c.chat.completions.create({ model: 'smol', messages: [{ role: 'user', content: 'word '.repeat(9000) }] }).then(() => 'ok?', (e) => `${e.constructor.name} ${e.status} ${e.message}`));
+const s = await c.chat.completions.create({ model: 'smol', messages: msgs, stream: true, max_tokens: 500 }); for await (const _ of s) break;
+await new Promise((r) => setTimeout(r, 300)); console.log(((await b.get('/api/models')).json as any).engine);
+// latency
+const ask = async (url: string, token: string) => { const t = performance.now(); const r = await fetch(url + '/v1/chat/completions', { method: 'POST', headers: { authorization: 'Bearer ' + token, 'content-type': 'application/json' }, body: JSON.stringify({ model: 'smol', messages: msgs, max_tokens: 4, temperature: 0, stream: true }) }); let first = 0; let txt = ''; const dec = new TextDecoder(); for await (const ch of r.body!) { txt += dec.decode(ch); if (!first && /"content":"[^"]/.test(txt)) first = performance.now() - t; } return first; };
+const a: number[] = [], d: number[] = []; for (let i = 0; i < 40; i++) { d.push(await ask(W.url, we.tokenOf('ui'))); a.push(await ask(U.url, key)); }
+const med = (x: number[]) => x.toSorted((p, q) => p - q)[20]!.toFixed(1); console.log('worker', med(d), 'via ui', med(a));
+await U.stop(); await W.stop(); await R.stop(); await P.stop(); await stopStore(); for (const e of [pe, re, we, ue]) await e.remove(); await rm(dir, { recursive: true, force: true }); process.exit();

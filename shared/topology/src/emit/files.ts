@@ -1,0 +1,30 @@
+import { services } from '../services.ts';
+import { composeFile } from './compose.ts';
+import { containerFirewall } from './container-firewall.ts';
+import { containerUnit, mainTarget, networkUnits, unitName, volumeUnits } from './quadlets.ts';
+import { seccompProfile } from './seccomp.ts';
+import { secretsPlan } from './secrets.ts';
+
+/** Folders that hold nothing but emitted files; what is not in `emittedFiles` is stale there. */
+export const emittedFolders = ['quadlets/secai', 'quadlets/units', 'quadlets/nft', 'quadlets/seccomp'] as const;
+
+/** Every emitted file: path in the repository → content. */
+export function emittedFiles(): Map<string, string> {
+  const files: [string, string][] = [
+    ...services.map((service): [string, string] => [
+      `quadlets/secai/${unitName(service.name)}.container`,
+      containerUnit(service),
+    ]),
+    ...networkUnits().map(([name, text]): [string, string] => [`quadlets/secai/${name}`, text]),
+    ...volumeUnits().map(([name, text]): [string, string] => [`quadlets/secai/${name}`, text]),
+    ['quadlets/units/secai.target', mainTarget()],
+    ...services.map((service): [string, string] => [`quadlets/nft/${service.name}.nft`, containerFirewall(service)]),
+    ...services.map((service): [string, string] => [
+      `quadlets/seccomp/${service.name}.json`,
+      `${JSON.stringify(seccompProfile(service), null, 2)}\n`,
+    ]),
+    ['quadlets/secrets.plan', secretsPlan()],
+    ['compose-dev.yml', composeFile()],
+  ];
+  return new Map(files);
+}
