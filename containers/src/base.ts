@@ -92,13 +92,10 @@ export function checkBaseManifest(built: BaseManifest, options: { frozen?: boole
   return moved;
 }
 
+/** Records a manifest in the repository's format. */
 export function writeBaseManifest(manifest: BaseManifest): void {
-  const lines = (items: unknown[]): string =>
-    `[\n    ${items.map((item) => JSON.stringify(item)).join(',\n    ')}\n  ]`;
-  writeFileSync(
-    manifestFile,
-    `{\n  "node": ${JSON.stringify(manifest.node)},\n  "packages": ${lines(manifest.packages)},\n  "entries": ${lines(manifest.entries)}\n}\n`,
-  );
+  writeFileSync(manifestFile, JSON.stringify(manifest, null, 2));
+  run(join(repository, 'node_modules/.bin/biome'), ['format', '--write', manifestFile]);
 }
 
 function movedPackages(before: DebianPackage[], now: DebianPackage[]): string[] {

@@ -63,6 +63,7 @@ export function debianRoot({ suite, packages, fresh = false }: DebianRequest): D
       const archive = join(archives, file);
       const [name = '', version = '', architecture = ''] = run('dpkg-deb', [
         '--show',
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: placeholders of dpkg-deb
         '--showformat=${Package}\n${Version}\n${Architecture}',
         archive,
       ]).split('\n');

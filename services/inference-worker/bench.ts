@@ -1,6 +1,6 @@
 /** What the worker adds: requests through it against the same requests to its engine's socket. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { ServiceProcess } from '../registry/test/support/process.ts';
 import { promotedModels } from './test/support/promoted.ts';
@@ -27,8 +27,10 @@ const body = JSON.stringify({
   stream: true,
 });
 
+const agents = { direct: new Agent({ keepAlive: true }), through: new Agent({ keepAlive: true }) };
+
 /** Milliseconds to the first byte and to the last. */
-async function once(target: object, session: string): Promise<{ first: number; all: number }> {
+async function once(target: object, session: 'direct' | 'through'): Promise<{ first: number; all: number }> {
   const headers = {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -37,7 +39,7 @@ async function once(target: object, session: string): Promise<{ first: number; a
   };
   const started = performance.now();
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ ...target, method: 'POST', path: '/v1/chat/completions', headers }, resolve)
+    request({ ...target, agent: agents[session], method: 'POST', path: '/v1/chat/completions', headers }, resolve)
       .on('error', reject)
       .end(body);
   });
@@ -60,5 +62,6 @@ console.log(
   `added to the first byte: p50 ${quantile(added, 0.5).toFixed(2)} ms, p90 ${quantile(added, 0.9).toFixed(2)} ms`,
 );
 console.log(`tokens per second: ${quantile(ratios, 0.5).toFixed(3)} of the engine's own`);
+for (const agent of Object.values(agents)) agent.destroy();
 await worker.remove();
 await bench.remove();

@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Problem } from '@secai/contracts';
 import { bearer, type Caller, type CallerTable, type Clock, type Logger, type Request } from '@secai/kit';
 import type { Store } from '@secai/store';
+import { storable } from './text.ts';
 
 const PREFIX = 'sk-secai-';
 const KEY = /^sk-secai-[A-Za-z0-9_-]{43}$/;
@@ -49,7 +50,7 @@ export class ApiKeys {
     const secret = PREFIX + randomBytes(32).toString('base64url');
     const row = await this.#store.one<Row>(
       `INSERT INTO ui.api_keys (id, name, prefix, secret_hash, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
-      [id, name, secret.slice(0, PREFIX.length + 6), hashOf(secret), new Date(this.#clock.now())],
+      [id, storable(name), secret.slice(0, PREFIX.length + 6), hashOf(secret), new Date(this.#clock.now())],
     );
     return { ...keyOf(row!), secret };
   }

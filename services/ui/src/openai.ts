@@ -1,6 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { Problem, type ui } from '@secai/contracts';
-import { type HandlerContext, type Handlers, parseJson, type Request, type Response, readBody } from '@secai/kit';
+import {
+  drained,
+  type HandlerContext,
+  type Handlers,
+  parseJson,
+  type Request,
+  type Response,
+  readBody,
+} from '@secai/kit';
 import { openAiError } from './openai-errors.ts';
 import type { Parts } from './parts.ts';
 import { allowFlow } from './sensitivity.ts';
@@ -89,15 +97,4 @@ async function passThrough(answer: IncomingMessage, res: Response): Promise<void
     const problem = new Problem('engine_failed', 'the model engine stopped while it was answering');
     res.end(`\n\ndata: ${JSON.stringify(openAiError(problem))}\n\n`);
   }
-}
-
-/** Resolves when the client has taken what was written, or is gone. Leaves no listener behind, however long the stream. */
-function drained(res: Response): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      res.off('drain', done).off('close', done);
-      resolve();
-    };
-    res.on('drain', done).on('close', done);
-  });
 }

@@ -42,7 +42,10 @@ describe('API keys', () => {
   });
 
   it('note when they were used last, and die when they are revoked', async () => {
-    const { id, secret: other } = (await owner.post('/api/keys', { name: 'other' })).json as Record<string, string>;
+    const { id, secret: other } = (await owner.post('/api/keys', { name: 'other\u0000' })).json as Record<
+      string,
+      string
+    >;
     await clientWith(other!).models.list();
     await vi.waitFor(async () => {
       const { keys } = (await owner.get('/api/keys')).json as { keys: Record<string, unknown>[] };

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { contracts } from '@secai/contracts';
 import { ConfigError, startService } from '@secai/kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Owner } from '../src/owner.ts';
+import { PassphraseHasher } from '../src/passphrase.ts';
 import { uiService } from '../src/service.ts';
 import { ABSOLUTE_MS, csrfTokenOf, IDLE_MS } from '../src/sessions.ts';
 import type { Browser } from './support/browser.ts';
@@ -260,9 +262,20 @@ describe('the record', () => {
   });
 });
 
+describe('two processes on one store', () => {
+  it('set the passphrase once between them', async () => {
+    await stack.ui.stop();
+    await stack.store.query('DELETE FROM ui.owner');
+    const owners = [0, 1].map(() => new Owner(stack.store, new PassphraseHasher(), stack.clock));
+    const results = await Promise.allSettled(owners.map((one, i) => one.setUp(`passphrase number ${i}`)));
+    const winner = results.findIndex(({ status }) => status === 'fulfilled');
+    expect(results[1 - winner]).toMatchObject({ status: 'rejected', reason: { code: 'conflict' } });
+    expect(await owners[0]!.isPassphrase(`passphrase number ${winner}`)).toBe(true);
+  });
+});
+
 describe('the environment', () => {
   it('sets the passphrase only when there is none', async () => {
-    await stack.ui.stop();
     await stack.store.query('DELETE FROM ui.owner');
     stack.environment.env['SECAI_PASSPHRASE'] = 'from the environment';
     stack.ui = await startService(uiService, { env: stack.environment.env, clock: stack.clock });

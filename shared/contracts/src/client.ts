@@ -1,3 +1,4 @@
+import { Agent, request } from 'node:http';
 import type { Contract, Route, RouteArguments, RouteResult, Routes } from './contract.ts';
 import { Problem, type ProblemCode, problemCatalogue, problemSchema } from './problems.ts';
 
@@ -65,7 +66,7 @@ function address(baseUrl: string, route: Route, args: AnyArguments): string {
 
 async function call(contract: Contract, name: string, options: ClientOptions, args: AnyArguments): Promise<unknown> {
   const route = routeOf(contract, name);
-  const deadline = AbortSignal.timeout(args.deadlineMs ?? options.deadlineMs ?? 2000);
+  const deadlineMs = args.deadlineMs ?? options.deadlineMs ?? 2000;
   const unavailable = (why: string, cause?: unknown): Problem =>
     new Problem(
       'dependency_unavailable',
@@ -73,43 +74,79 @@ async function call(contract: Contract, name: string, options: ClientOptions, ar
       {},
       cause,
     );
-  let response: Response;
-  let text: string;
+  let answer: Answer;
   try {
-    response = await fetch(address(options.baseUrl, route, args), {
-      method: route.method,
-      headers: {
-        authorization: `Bearer ${options.token}`,
-        ...(args.body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: args.body === undefined ? undefined : JSON.stringify(args.body),
-      redirect: 'error',
-      signal: args.signal ? AbortSignal.any([deadline, args.signal]) : deadline,
-    });
-    text = await response.text();
+    answer = await send(
+      route.method,
+      address(options.baseUrl, route, args),
+      options.token,
+      args.body,
+      deadlineMs,
+      args.signal,
+    );
   } catch (error) {
     if (args.signal?.aborted) throw error;
-    throw unavailable(deadline.aborted ? 'no answer within the deadline' : networkReason(error), error);
+    throw unavailable((error as NodeJS.ErrnoException).code ?? (error as Error).message, error);
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(answer.text);
   } catch (error) {
-    throw unavailable(`status ${response.status} without JSON`, error);
+    throw unavailable(`status ${answer.status} without JSON`, error);
   }
-  if (!response.ok) throw problemFrom(json) ?? unavailable(`status ${response.status}`);
+  if (answer.status < 200 || answer.status > 299) throw problemFrom(json) ?? unavailable(`status ${answer.status}`);
   if (!route.response) return undefined;
   const result = route.response.safeParse(json);
-  if (!result.success)
-    throw unavailable(
-      `its answer breaks the contract (${result.error.issues[0]?.path.join('.')}: ${result.error.issues[0]?.message})`,
-    );
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw unavailable(`its answer breaks the contract (${issue?.path.join('.')}: ${issue?.message})`);
+  }
   return result.data;
 }
 
-function networkReason(error: unknown): string {
-  const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-  return cause?.code ?? (error as Error).message;
+interface Answer {
+  status: number;
+  text: string;
+}
+
+/** One pool of kept connections per process. node:http takes half the time and memory of fetch here. */
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+/** Far above any answer of a contract; a callee gone mad must not fill our memory. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Redirects are not followed: no service of ours sends one. */
+function send(
+  method: string,
+  url: string,
+  token: string,
+  body: unknown,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    };
+    const req = request(url, { method, agent, headers, signal });
+    const timer = setTimeout(() => req.destroy(new Error('no answer within the deadline')), deadlineMs);
+    req.once('error', reject);
+    req.once('close', () => clearTimeout(timer));
+    req.once('response', (res) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      res.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > MAX_ANSWER_BYTES) req.destroy(new Error('its answer is too large'));
+        else chunks.push(chunk);
+      });
+      res.once('error', reject);
+      res.once('aborted', () => reject(new Error('it broke off')));
+      res.once('end', () => resolve({ status: res.statusCode ?? 0, text: Buffer.concat(chunks, size).toString() }));
+    });
+    req.end(text);
+  });
 }
 
 /** The Problem in a problem document of one of our services, or null when it is none. */

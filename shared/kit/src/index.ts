@@ -25,4 +25,4 @@ export {
   startService,
   VERSION,
 } from './service.ts';
-export { type EventStream, openEventStream } from './sse.ts';
+export { drained, type EventStream, openEventStream } from './sse.ts';

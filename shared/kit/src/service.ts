@@ -123,6 +123,7 @@ export async function startService<R extends Routes, E extends z.ZodObject>(
       stopping: stopping.signal,
       onUnauthorized: unauthorizedReporter(audit, logger, clock),
     });
+    await audit.append({ event: 'service_started', version: VERSION });
     server = app.listen(config.SECAI_LISTEN.port, config.SECAI_LISTEN.host);
     await once(server, 'listening');
   } catch (error) {
@@ -136,16 +137,18 @@ export async function startService<R extends Routes, E extends z.ZodObject>(
   server.keepAliveTimeout = 30_000;
   const listening = server;
   const { port } = server.address() as AddressInfo;
-  await audit.append({ event: 'service_started', version: VERSION });
   logger.info({ port }, 'ready');
 
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     stopping.abort();
     const closed = new Promise((resolve) => listening.close(resolve));
+    // A kept connection that is busy now becomes idle when its answer is out; nobody else closes it then.
+    const sweep = setInterval(() => listening.closeIdleConnections(), 50);
     listening.closeIdleConnections();
     const cut = setTimeout(() => listening.closeAllConnections(), GRACE_MS);
     await closed;
+    clearInterval(sweep);
     clearTimeout(cut);
     await parts?.stop?.();
     await audit

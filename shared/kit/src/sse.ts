@@ -1,10 +1,22 @@
-import { once } from 'node:events';
 import type { Response } from 'express';
 
 export interface EventStream {
   /** Sends one event; waits while the client is slower than we are. Resolves false when the client is gone. */
   send(event: string, data: unknown): Promise<boolean>;
   close(): void;
+}
+
+/** Resolves when the client has read what was buffered, or is gone. */
+export function drained(res: Response): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      res.off('drain', done);
+      res.off('close', done);
+      resolve();
+    };
+    res.once('drain', done);
+    res.once('close', done);
+  });
 }
 
 /** Opens a stream of server-sent events (WHATWG HTML, section 9.2) with a comment every 15 s, so that proxies keep it open. */
@@ -21,7 +33,7 @@ export function openEventStream(res: Response): EventStream {
     async send(event, data) {
       if (res.destroyed || res.writableEnded) return false;
       if (!res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) {
-        await Promise.race([once(res, 'drain'), once(res, 'close')]).catch(() => undefined);
+        await drained(res);
       }
       return !res.destroyed;
     },

@@ -1,6 +1,6 @@
 /** The way of a person: choose a passphrase, import a model, wait for quarantine, chat. Over the page's port, as a browser would. */
 import { createReadStream, statSync } from 'node:fs';
-import { request } from 'node:http';
+import { type ClientRequest, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Page {
@@ -31,7 +31,7 @@ export class Journey {
       method,
       path,
       payload === undefined ? {} : { 'content-type': 'application/json' },
-      (out) => out.end(payload),
+      (out) => void out.end(payload),
       onText,
     );
   }
@@ -40,7 +40,7 @@ export class Journey {
     method: string,
     path: string,
     headers: Record<string, string>,
-    write: (out: NodeJS.WritableStream) => void,
+    write: (out: ClientRequest) => void,
     onText?: (text: string) => void,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {

@@ -61,9 +61,12 @@ export function userctl(...args: string[]): Outcome {
   return sh('nsenter', asUser('secai', ['systemctl', '--user', ...args]));
 }
 
+/** podman as the user secai, started by its user manager: `podman exec` may enter a container's cgroup only from there. */
 export function podman(args: readonly string[], options: { timeoutMs?: number; input?: string } = {}): Outcome {
-  return sh('nsenter', asUser('secai', ['podman', ...args]), options);
+  return sh('nsenter', asUser('secai', [...transient, 'podman', ...args]), options);
 }
+
+const transient = ['systemd-run', '--user', '--quiet', '--collect', '--wait', '--pipe', '--'];
 
 export function property(unit: string, name: string): string {
   return userctl('show', '-p', name, '--value', unit).out.trim();

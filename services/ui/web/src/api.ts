@@ -1,4 +1,5 @@
 import type { ProblemDocument, RouteInput, RouteOutput, ui } from '@secai/contracts';
+import { sentence } from './lib/format.ts';
 import { readEvents, type ServerEvent } from './lib/sse.ts';
 import { createStore } from './lib/store.ts';
 
@@ -147,13 +148,6 @@ export function problemError(status: number, text: string, retryAfterHeader: str
   const fields = problem?.errors?.map((error) => error.message).join(' ');
   const message = sentence(problem?.detail || fields || `The server answered with an error (${status}).`);
   return new ApiError(code, status, message, retryAfter);
-}
-
-/** A problem's detail as a sentence of the page: capital letter, full stop. */
-export function sentence(text: string): string {
-  const trimmed = text.trim();
-  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
-  return /[.!?…:”]$/.test(capital) ? capital : `${capital}.`;
 }
 
 function parseProblem(text: string): Partial<ProblemDocument> | null {

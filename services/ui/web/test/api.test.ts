@@ -1,6 +1,7 @@
 import { ui } from '@secai/contracts';
 import { expect, test } from 'vitest';
-import { addressOf, csrfHeaders, endpoints, problemError, rememberCsrf, sentence, sessionEnded } from '../src/api.ts';
+import { addressOf, csrfHeaders, endpoints, problemError, rememberCsrf, sessionEnded } from '../src/api.ts';
+import { sentence } from '../src/lib/format.ts';
 
 test('the page calls exactly the routes of the contract', () => {
   const routes = Object.entries(ui.routes)

@@ -31,7 +31,7 @@ export interface RunOptions {
 }
 
 /** Prompts are read in pieces of about this long, so that a cancelled one stops soon. */
-const PREFILL_TARGET_MS = 60;
+const PREFILL_TARGET_MS = 120;
 const PENALTY_WINDOW = 64;
 
 /**
@@ -167,7 +167,7 @@ async function prefill(loaded: LoadedModel, sequence: LlamaContextSequence, prom
     await sequence.evaluateWithoutGeneratingNewTokens(piece);
     at += piece.length;
     const perToken = (performance.now() - started) / piece.length;
-    pace.tokens = Math.max(16, Math.min(512, pace.tokens * 2, Math.floor(PREFILL_TARGET_MS / perToken)));
+    pace.tokens = Math.max(24, Math.min(512, pace.tokens * 2, Math.floor(PREFILL_TARGET_MS / perToken)));
   }
   signal.throwIfAborted();
   return cached;

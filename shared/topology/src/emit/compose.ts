@@ -4,7 +4,7 @@ import { addressTowards, flows, networks, networksOf } from './addresses.ts';
 import { environment } from './quadlets.ts';
 import { secretsOf } from './secrets.ts';
 
-const secretsFolder = '${SECAI_DEV_SECRETS:-./.secai/dev-secrets}';
+const secretsFolder = './.secai/dev-secrets';
 
 export function composeFile(): string {
   return [
@@ -23,7 +23,7 @@ export function composeFile(): string {
       `        - subnet: ${one.subnet}`,
     ]),
     'volumes:',
-    ...volumeNames().map((name) => `  ${name}: {}`),
+    ...volumeOwners().flatMap(([name, uid]) => [`  ${name}:`, '    driver_opts:', `      o: "uid=${uid},gid=${uid}"`]),
     'secrets:',
     ...secretNames().flatMap((name) => [`  ${name}:`, `    file: ${secretsFolder}/${name}`]),
     '',
@@ -60,14 +60,7 @@ function serviceLines(service: Service): string[] {
     ...Object.entries(variables).map(([key, value]) => `      ${key}: ${JSON.stringify(value)}`),
     ...(secrets.some((secret) => secret.env) ? [`    env_file: ["${secretsFolder}/${service.name}.env"]`] : []),
     '    secrets:',
-    ...secrets
-      .filter((secret) => !secret.env)
-      .flatMap((secret) => [
-        `      - source: ${secret.name}`,
-        `        target: ${secret.name}`,
-        `        uid: "${service.uid}"`,
-        '        mode: 0400',
-      ]),
+    ...secrets.filter((secret) => !secret.env).map((secret) => `      - ${secret.name}`),
     '    volumes:',
     ...(fromSource ? ['      - ./:/src:ro'] : []),
     `      - state-${service.name}:/state`,
@@ -86,12 +79,15 @@ function serviceLines(service: Service): string[] {
   ];
 }
 
-function volumeNames(): string[] {
-  const own = services.flatMap((service) => [
-    `state-${service.name}`,
-    ...(service.image === 'node' ? [`audit-${service.name}`] : []),
+/** Each volume with the uid of its writer. */
+function volumeOwners(): [string, number][] {
+  return services.flatMap((service) => [
+    [`state-${service.name}`, service.uid] as [string, number],
+    ...(service.image === 'node' ? [[`audit-${service.name}`, service.uid] as [string, number]] : []),
+    ...service.volumes
+      .filter((volume) => volume.access === 'rw')
+      .map((volume) => [volume.name, service.uid] as [string, number]),
   ]);
-  return [...own, ...new Set(services.flatMap((service) => service.volumes.map((volume) => volume.name)))];
 }
 
 function secretNames(): string[] {

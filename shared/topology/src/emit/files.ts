@@ -1,6 +1,7 @@
 import { services } from '../services.ts';
 import { composeFile } from './compose.ts';
 import { containerFirewall } from './container-firewall.ts';
+import { formattedJson } from './json.ts';
 import { containerUnit, mainTarget, networkUnits, unitName, volumeUnits } from './quadlets.ts';
 import { seccompProfile } from './seccomp.ts';
 import { secretsPlan } from './secrets.ts';
@@ -21,7 +22,7 @@ export function emittedFiles(): Map<string, string> {
     ...services.map((service): [string, string] => [`quadlets/nft/${service.name}.nft`, containerFirewall(service)]),
     ...services.map((service): [string, string] => [
       `quadlets/seccomp/${service.name}.json`,
-      `${JSON.stringify(seccompProfile(service), null, 2)}\n`,
+      formattedJson(seccompProfile(service)),
     ]),
     ['quadlets/secrets.plan', secretsPlan()],
     ['compose-dev.yml', composeFile()],

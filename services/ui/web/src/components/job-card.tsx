@@ -1,7 +1,7 @@
 import { ChevronDown } from 'lucide-react';
 import { type ReactNode, useEffect, useState } from 'react';
 import { call, messageOf } from '../api.ts';
-import { bytes, shortHash } from '../lib/format.ts';
+import { bytes, sentence, shortHash } from '../lib/format.ts';
 import { useNow } from '../lib/hooks.ts';
 import { navigate } from '../lib/router.ts';
 import { bySeverity, jobWords } from '../lib/stages.ts';
@@ -99,7 +99,7 @@ function Why(props: { job: Job }): ReactNode {
       {reasons.length > 0 ? (
         <ul>
           {reasons.slice(0, 3).map((message) => (
-            <li key={message}>{message}</li>
+            <li key={message}>{sentence(message)}</li>
           ))}
         </ul>
       ) : null}

@@ -1,7 +1,7 @@
 import type { Finding, QuarantineJob, StageReport } from '@secai/contracts';
 import { Check, Minus, TriangleAlert, X } from 'lucide-react';
 import type { ReactNode } from 'react';
-import { duration } from '../lib/format.ts';
+import { duration, sentence } from '../lib/format.ts';
 import { bySeverity, type StageState, stageSentence, stageState, stageTexts, stateWords } from '../lib/stages.ts';
 
 /** The seven stages as one line of marks. */
@@ -47,7 +47,7 @@ function Stage(props: { job: QuarantineJob; stage: StageReport; state: StageStat
           <span className="journey-state">
             {stateWords[state]}
             {progress === null ? '' : ` ${Math.floor(progress * 100)} %`}
-            {stage.duration_ms === null || state === 'skip' ? '' : ` · ${duration(stage.duration_ms)}`}
+            {!stage.duration_ms || state === 'skip' ? '' : ` · ${duration(stage.duration_ms)}`}
           </span>
         </div>
         <p>{stageSentence(job, stage, state)}</p>
@@ -66,7 +66,7 @@ export function Findings(props: { findings: readonly Finding[] }): ReactNode {
           <details>
             <summary>
               <span className="severity">{finding.severity}</span>
-              <span>{finding.message}</span>
+              <span>{sentence(finding.message)}</span>
             </summary>
             <dl>
               <dt>Rule</dt>

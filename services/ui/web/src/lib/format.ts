@@ -53,3 +53,10 @@ export function modelNameProblem(name: string): string | null {
     return 'Use 1 to 100 letters, digits, “.”, “_” or “-”, starting with a letter or digit.';
   return name.includes('..') ? 'The name must not contain “..”.' : null;
 }
+
+/** A text of a service as a sentence of the page: capital letter, full stop. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?…:”]$/.test(capital) ? capital : `${capital}.`;
+}

@@ -12,7 +12,8 @@ export function statusText(mode: Session['mode']): { short: string; long: string
       short: 'Local · no service here connects to the internet',
       long: [
         ...general,
-        'In evaluation mode nothing but their own code keeps the services off the network: there is no wall around them yet.',
+        'The one download is the starter model: unless it was switched off, pip fetches it at the first start, before the services run.',
+        'In evaluation mode the services stay off the network by how they are written, not yet by a wall around each of them.',
       ],
     };
   return { short: 'Local · airlock not installed', long: general };

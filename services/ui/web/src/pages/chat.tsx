@@ -34,6 +34,9 @@ import { availableModels, models, refreshModels } from '../state/models.ts';
 import { adoptOptions, chatOptions, modelFor, optionsKey } from '../state/options.ts';
 import { say } from '../state/toasts.ts';
 
+// Asked for at once, so that the first answer does not wait for it.
+void loadMarkdown();
+
 const suggestions = [
   { title: 'Explain something', text: 'Explain how rainbows form, in simple words.' },
   { title: 'Write a message', text: 'Write a short, friendly message asking a neighbour to water my plants.' },
@@ -51,10 +54,6 @@ export function ChatPage(props: { id: string | null }): ReactNode {
   useTitle(chat?.title ?? '');
 
   useEffect(() => {
-    void loadMarkdown();
-  }, []);
-
-  useEffect(() => {
     setError(null);
     if (id === null) return;
     let current = true;
@@ -67,6 +66,10 @@ export function ChatPage(props: { id: string | null }): ReactNode {
   }, [id]);
 
   usePolling(chat, active);
+
+  const answering = active !== undefined;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the engine's state changes with the beginning and end of an answer
+  useEffect(() => void refreshModels(), [answering]);
 
   if (id !== null && !chat && error)
     return (

@@ -97,7 +97,7 @@ export function SystemPage(): ReactNode {
                 <span>{service.ready ? 'ready' : 'not ready'}</span>
                 <span className="mono">:{service.port}</span>
               </div>
-              {service.detail === '' ? null : <p className="service-detail">{service.detail}</p>}
+              {service.ready || service.detail === '' ? null : <p className="service-detail">{service.detail}</p>}
             </li>
           ))}
         </ul>

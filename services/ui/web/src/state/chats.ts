@@ -1,5 +1,6 @@
 import type { Chat, ChatMessage } from '@secai/contracts';
-import { type Answer, ApiError, call, messageOf, sentence, stream } from '../api.ts';
+import { type Answer, ApiError, call, messageOf, stream } from '../api.ts';
+import { sentence } from '../lib/format.ts';
 import type { ServerEvent } from '../lib/sse.ts';
 import { createStore } from '../lib/store.ts';
 import { newestLeafBelow } from '../lib/tree.ts';
