@@ -165,6 +165,7 @@ verifies(['chat.journey', 'service.ui', 'zone.quarantine'], () => {
     ] as const) {
       await page.goto(`${stack.url('ui')}${path}`);
       await page.getByRole('button', { name: 'Open menu' }).waitFor();
+      if (path !== '/') await page.getByRole('heading', { level: 1 }).waitFor();
       // Nothing may be wider than the phone.
       expect(
         await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth'),

@@ -59,7 +59,9 @@ async function stateOf(
       () => null,
       (error: Error) => error.message,
     );
-    return { name, summary, port, ready: failed === null, detail: failed ?? 'ok' };
+    // The embedded store listens on a unix socket, which the address names as its host.
+    const socket = parts.config.DATABASE_URL.includes('?host=');
+    return { name, summary, port: socket ? null : port, ready: failed === null, detail: failed ?? 'ok' };
   }
   if (!isPeer(name)) return { name, summary, port, ready: false, detail: 'the page has no way to ask this service' };
   const client = parts.peers[name] as { address(route: string): string; readonly token: string };

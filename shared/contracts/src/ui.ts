@@ -303,7 +303,8 @@ export const ui = defineContract('ui', {
         z.object({
           name: z.string(),
           summary: z.string(),
-          port: z.number().int(),
+          /** null: reached through a unix socket */
+          port: z.number().int().nullable(),
           ready: z.boolean(),
           detail: z.string(),
         }),

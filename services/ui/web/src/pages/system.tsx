@@ -95,7 +95,7 @@ export function SystemPage(): ReactNode {
               </div>
               <div className="service-state">
                 <span>{service.ready ? 'ready' : 'not ready'}</span>
-                <span className="mono">:{service.port}</span>
+                <span className="mono">{service.port === null ? 'socket' : `:${service.port}`}</span>
               </div>
               {service.ready || service.detail === '' ? null : <p className="service-detail">{service.detail}</p>}
             </li>
