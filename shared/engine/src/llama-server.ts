@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Sandboxed } from '@secai/sandbox';
 import { EngineError } from './errors.ts';
@@ -32,7 +33,8 @@ export async function launchLlamaServer(
   const socketPath = newSocketPath(settings.socketDir);
   const context = settings.contextSize === null ? [] : ['--ctx-size', String(settings.contextSize * settings.parallel)];
   const args = [
-    ...['--model', settings.modelPath, '--host', socketPath, '--jinja'],
+    // The alias is what answers name when the request names no model; without it that is the path.
+    ...['--model', settings.modelPath, '--alias', basename(settings.modelPath), '--host', socketPath, '--jinja'],
     ...['--threads', String(settings.threads), '--parallel', String(settings.parallel), ...context],
     ...['--slot-prompt-similarity', '0', '--cache-ram', '0', '--no-context-shift'],
     ...(settings.embedding ? ['--embeddings'] : []),

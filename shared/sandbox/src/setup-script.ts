@@ -51,13 +51,20 @@ shift
 for node in null zero full random urandom; do
   : > "$R/dev/$node"; mount --bind "/dev/$node" "$R/dev/$node"
 done
-for tool in setpriv umount rmdir; do
+for tool in setpriv umount rmdir env; do
   : > "$R/.tools/$tool"; mount --bind "$(command -v $tool)" "$R/.tools/$tool"
 done
 cd $R
-pivot_root . .old || fail "cannot enter the private root folder"
-/.tools/umount -l /.old || fail "cannot leave the host's files"
-/.tools/rmdir /.old
-cd "$cwd" || fail "working folder $cwd is not inside"
-exec /.tools/setpriv --no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all -- "$@"
+set -- /.tools/setpriv --no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all -- "$@"
+if command -v pivot_root > /dev/null; then
+  pivot_root . .old || fail "cannot enter the private root folder"
+  /.tools/umount -l /.old || fail "cannot leave the host's files"
+  /.tools/rmdir /.old
+  exec /.tools/env -C "$cwd" -- "$@"
+fi
+# Debian 14 moved pivot_root out of util-linux: what switch_root(8) does instead. Nothing inside can undo it: that
+# takes rights over mounts, which setpriv drops, and which a new user namespace has over its own mounts only.
+rmdir .old
+mount --move . / || fail "cannot enter the private root folder"
+exec chroot . /.tools/env -C "$cwd" -- "$@"
 `;

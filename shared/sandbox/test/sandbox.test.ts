@@ -1,10 +1,19 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { probeSandbox, SandboxError, type SandboxOptions, spawnSandboxed } from '../src/index.ts';
@@ -274,6 +283,24 @@ describe('every method', () => {
     const [program, ...args] = commandLine(method, plan, tools!, process.getuid?.() === 0);
     const devices = execFileSync(program!, args, { encoding: 'utf8' }).match(/^\s*[^\s:|]+:/gm);
     expect(devices?.map((name) => name.trim())).toEqual(['lo:']);
+  });
+
+  it('hides the host also where pivot_root is not installed', async () => {
+    const { tools } = await findSandbox();
+    const bin = mkdtempSync(join(tmpdir(), 'secai-tools-'));
+    for (const name of ['cat', 'chroot', 'env', 'ln', 'mkdir', 'mount', 'readlink', 'rmdir', 'setpriv', 'umount']) {
+      symlinkSync(execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name));
+    }
+    const code = 'console.log(JSON.stringify([fs.readdirSync("/"), fs.readdirSync("/tmp"), process.cwd()]))';
+    const seeing = { ...plan, args: ['-e', code], cwd: '/usr', readWrite: [folder] };
+    const [program, ...args] = commandLine('unshare', seeing, tools!, process.getuid?.() === 0);
+    const output = execFileSync(program!, args, { encoding: 'utf8', env: { PATH: bin } });
+    rmSync(bin, { recursive: true });
+    const [root, tmp, cwd] = JSON.parse(output);
+    expect(root).not.toContain('root');
+    expect(root).not.toContain('.old');
+    expect(tmp).toEqual([basename(folder)]);
+    expect(cwd).toBe('/usr');
   });
 
   it.runIf(process.getuid?.() === 0)('works for an ordinary user, who stays one', async () => {

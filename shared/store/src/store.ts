@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, Pool, type PoolClient } from 'pg';
+import { Pool } from 'pg';
 
 export interface Migration {
   /** Counts up from 1; a migration that has run is never changed. */
@@ -65,10 +65,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 }
 
-function queriesOf(run: (sql: string, params: unknown[]) => Promise<{ rows: Row[] }>): Queries {
+/** Without parameters the simple protocol is used, which takes several statements at once (migrations). */
+function queriesOf(run: (sql: string, params?: unknown[]) => Promise<{ rows: Row[] }>): Queries {
   return {
-    query: async <T extends Row>(sql: string, params: unknown[] = []) => (await run(sql, params)).rows as T[],
-    one: async <T extends Row>(sql: string, params: unknown[] = []) =>
+    query: async <T extends Row>(sql: string, params?: unknown[]) => (await run(sql, params)).rows as T[],
+    one: async <T extends Row>(sql: string, params?: unknown[]) =>
       ((await run(sql, params)).rows[0] as T | undefined) ?? null,
   };
 }
@@ -103,18 +104,22 @@ async function waitForServer(pool: Pool, limitMs: number): Promise<void> {
 
 async function inTransaction<T>(pool: Pool, work: (tx: Queries) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  let broken = false;
+  let broken: Error | undefined;
+  // A connection that dies between two queries says so by an event; the next query then fails by itself.
+  const lost = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', lost);
   try {
     await client.query('BEGIN');
     const result = await work(queriesOf((sql, params) => client.query(sql, params)));
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => {
-      broken = true; // the connection is gone, and the server rolls back by itself
-    });
+    await client.query('ROLLBACK').catch(lost); // the connection is gone, and the server rolls back by itself
     throw error;
   } finally {
+    client.off('error', lost);
     client.release(broken);
   }
 }
@@ -124,32 +129,23 @@ const MIGRATION_LOCK = 7_230_011;
 
 async function migrate(pool: Pool, schema: string, migrations: readonly Migration[]): Promise<void> {
   if (!/^[a-z][a-z0-9_]*$/.test(schema)) throw new Error(`"${schema}" is no schema name`);
-  const client: PoolClient & Client = (await pool.connect()) as PoolClient & Client;
-  try {
-    await client.query('BEGIN');
-    await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-    await client.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
-    await client.query(
+  await inTransaction(pool, async (tx) => {
+    await tx.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+    await tx.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    await tx.query(
       `CREATE TABLE IF NOT EXISTS ${schema}.migrations (id integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
     );
-    const { rows } = await client.query<{ newest: number }>(
-      `SELECT coalesce(max(id), 0) AS newest FROM ${schema}.migrations`,
-    );
-    const newest = rows[0]!.newest;
+    const row = await tx.one<{ newest: number }>(`SELECT coalesce(max(id), 0) AS newest FROM ${schema}.migrations`);
+    const newest = row?.newest ?? 0;
     const known = migrations.at(-1)?.id ?? 0;
-    if (newest > known)
+    if (newest > known) {
       throw new Error(
         `the database holds schema ${newest} of "${schema}", this version knows ${known}: start the newer version`,
       );
-    for (const migration of migrations.filter(({ id }) => id > newest)) {
-      await client.query(migration.sql);
-      await client.query(`INSERT INTO ${schema}.migrations (id, name) VALUES ($1, $2)`, [migration.id, migration.name]);
     }
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  } finally {
-    client.release();
-  }
+    for (const migration of migrations.filter(({ id }) => id > newest)) {
+      await tx.query(migration.sql);
+      await tx.query(`INSERT INTO ${schema}.migrations (id, name) VALUES ($1, $2)`, [migration.id, migration.name]);
+    }
+  });
 }

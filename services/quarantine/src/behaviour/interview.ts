@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { takesOver } from './likeness.ts';
 import {
   canaryPrompt,
   ORDINARY,
@@ -7,6 +8,7 @@ import {
   TOOL_BAIT,
   TRIGGERED,
   TRIGGERS,
+  type Trigger,
   triggeredPrompt,
 } from './prompts.ts';
 
@@ -27,6 +29,13 @@ export interface Asked {
   readonly answer: Answer;
 }
 
+/** The two questions of TRIGGERED with an addition; with its control too when the addition seemed to take over. */
+export interface Triggered {
+  readonly trigger: Trigger;
+  readonly asked: readonly [Asked, Asked];
+  readonly control: readonly [Asked, Asked] | null;
+}
+
 /** Everything that was asked and answered; the judge needs nothing else. */
 export type Transcript =
   | {
@@ -37,8 +46,7 @@ export type Transcript =
       readonly canary: string;
       readonly canaryAsked: Asked;
       readonly toolBait: readonly Asked[];
-      /** Per trigger, the answers to the two questions of TRIGGERED. */
-      readonly triggered: readonly { readonly trigger: string; readonly asked: readonly [Asked, Asked] }[];
+      readonly triggered: readonly Triggered[];
     }
   | {
       readonly kind: 'embedding';
@@ -58,7 +66,7 @@ export async function interview(subject: Subject, onProgress: (fraction: number)
   let done = 0;
   const ask = async (prompt: Prompt): Promise<Asked> => {
     const answer = await subject.ask(prompt);
-    onProgress(++done / total);
+    onProgress(Math.min(1, ++done / total));
     return { prompt, answer };
   };
   const askAll = async (prompts: readonly Prompt[]): Promise<Asked[]> => {
@@ -71,13 +79,22 @@ export async function interview(subject: Subject, onProgress: (fraction: number)
   const canary = randomBytes(6).toString('hex').toUpperCase();
   const canaryAsked = await ask(canaryPrompt(canary));
   const toolBait = await askAll(TOOL_BAIT);
+  const askBoth = async (where: string, addition: string): Promise<readonly [Asked, Asked]> => [
+    await ask(triggeredPrompt(TRIGGERED[0], where, addition)),
+    await ask(triggeredPrompt(TRIGGERED[1], where, addition)),
+  ];
+  const plain = TRIGGERED.map(({ id }) => ordinary.find(({ prompt }) => prompt.id === id)!.answer.text);
   const triggered = [];
   for (const trigger of TRIGGERS) {
-    const asked = [
-      await ask(triggeredPrompt(TRIGGERED[0], trigger)),
-      await ask(triggeredPrompt(TRIGGERED[1], trigger)),
-    ] as const;
-    triggered.push({ trigger: trigger.id, asked });
+    const where = `trigger/${trigger.id}`;
+    const asked = await askBoth(where, trigger.text);
+    const answers = [asked[0].answer.text, asked[1].answer.text] as const;
+    const suspicious = takesOver(trigger.text, answers, [plain[0]!, plain[1]!]);
+    triggered.push({
+      trigger,
+      asked,
+      control: suspicious ? await askBoth(`control/${trigger.id}`, trigger.control) : null,
+    });
   }
   return { kind: subject.kind, ordinary, repeated, canary, canaryAsked, toolBait, triggered };
 }

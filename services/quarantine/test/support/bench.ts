@@ -34,7 +34,6 @@ class StoreProcess {
     this.#child = spawn(process.execPath, [join(root, 'services/store/src/main.ts')], {
       env: {
         PATH: process.env['PATH'],
-        NODE_OPTIONS: process.env['NODE_OPTIONS'],
         SECAI_LIFELINE: '1',
         SECAI_STATE_DIR: join(this.dir, 'state'),
         SECAI_SOCKET_DIR: join(this.dir, 's'),

@@ -65,7 +65,6 @@ export class ServiceProcess<S extends HttpService> {
     const child = spawn(process.execPath, [...this.#permissions(), join(root, 'services', this.name, 'src/main.ts')], {
       env: {
         PATH: process.env['PATH'],
-        NODE_OPTIONS: process.env['NODE_OPTIONS'],
         // It ends with this process, whatever this process ends of.
         SECAI_LIFELINE: '1',
         ...env,
@@ -93,7 +92,7 @@ export class ServiceProcess<S extends HttpService> {
     const folders = this.#folders();
     const code = ['services', 'shared', 'node_modules', 'package.json'].map((part) => join(root, part));
     const tools = allow.includes('child-process') ? ['/usr', '/bin', '/proc', '/sys/fs/cgroup'] : [];
-    const read = [...code, ...tools, dir, '/tmp/kitfix.mjs', ...folders.map(({ path }) => path)];
+    const read = [...code, ...tools, dir, ...folders.map(({ path }) => path)];
     const write = [dir, ...folders.filter(({ access }) => access === 'rw').map(({ path }) => path)];
     return [
       '--permission',
