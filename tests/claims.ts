@@ -117,6 +117,9 @@ export const claims = {
 export type ClaimId = keyof typeof claims;
 
 /** Groups the tests that prove these claims; the ids are in the group's name, where the gate and a reader find them. */
-export function verifies(ids: ClaimId[], tests: () => void): void {
-  describe(`[${ids.join(' ')}]`, tests);
+export function verifies(ids: ClaimId[], title: string, tests: () => void): void;
+export function verifies(ids: ClaimId[], tests: () => void): void;
+export function verifies(ids: ClaimId[], ...[first, second]: [string, () => void] | [() => void]): void {
+  if (typeof first === 'string') describe(`${first} [${ids.join(' ')}]`, second as () => void);
+  else describe(`[${ids.join(' ')}]`, first);
 }

@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readAuditLog } from '@secai/audit';
 import type { Model, Problem } from '@secai/contracts';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { verifies } from '../../../tests/claims.ts';
 import { call, ServiceProcess } from '../../registry/test/support/process.ts';
 import { type PromotedModels, promotedModels } from './support/promoted.ts';
 
@@ -67,7 +68,7 @@ function engines(): number[] {
     .map(Number);
 }
 
-describe.runIf(existsSync(MODEL))('inference-worker', () => {
+verifies(['boundary.execution'], 'inference-worker', () => {
   beforeAll(async () => {
     bench = await promotedModels();
     smol = await bench.promote('smol', readFileSync(MODEL));

@@ -7,6 +7,7 @@ import { type TestEnvironment, testEnvironment } from '@secai/kit/testing';
 import { digestOf } from '@secai/policy';
 import { loadSigningKey } from '@secai/signing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { verifies } from '../../../tests/claims.ts';
 import { policyEngineService } from '../src/service.ts';
 import { decisions } from './decisions.ts';
 
@@ -66,7 +67,7 @@ async function auditRecords() {
   return records;
 }
 
-describe('POST /v1/decide', () => {
+verifies(['service.policy-engine'], 'POST /v1/decide', () => {
   it('answers with evidence that a caller can compute again', async () => {
     const answer = await as('ui').decide({ body: read });
     expect(answer).toEqual({

@@ -13,6 +13,7 @@ import {
   smolModelPath,
 } from '@secai/model-formats/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifies } from '../../../tests/claims.ts';
 import { QuarantineBench } from './support/bench.ts';
 
 let bench: QuarantineBench;
@@ -120,7 +121,7 @@ describe('the journey', () => {
   }, 60_000);
 });
 
-describe('bad files', () => {
+verifies(['zone.quarantine', 'boundary.promotion'], () => {
   const gguf = [
     ['empty', 'big-endian', 'version 1', '2^63 metadata entries', '2^63 tensors', 'key of 2^63 bytes', 'duplicate key'],
     ['cut inside the data', 'ZIP appended', 'ELF appended', 'hostile template'],
@@ -149,7 +150,7 @@ describe('bad files', () => {
     ['text', 'x.gguf', Buffer.from('hello'), 'FMT-001'],
   ];
 
-  it('are each rejected with the rule that says why, and leave nothing', async () => {
+  it('bad files are each rejected with the rule that says why, and leave nothing', async () => {
     expect(cases.length).toBeGreaterThanOrEqual(18);
     const before = await models();
     const ended = await Promise.all(
@@ -164,7 +165,7 @@ describe('bad files', () => {
     await nothingLeft();
   }, 120_000);
 
-  it('that change while they are read are rejected', async () => {
+  it('files that change while they are read are rejected', async () => {
     const { id } = await bench.submit(safetensors(8_000_000), { name: 'moving' });
     const path = join(bench.quarantineDir, 'files', id);
     await stageOf(id, 'format');
@@ -186,7 +187,7 @@ describe('bad files', () => {
     await nothingLeft();
   });
 
-  it('that change after the scan are not promoted', async () => {
+  it('files that change after the scan are not promoted', async () => {
     const bytes = safetensors(3_000_000);
     await bench.engine.end();
     const { id } = await bench.submit(bytes, { name: 'swapped' });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { readAuditLog } from '@secai/audit';
 import type { Problem } from '@secai/contracts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifies } from '../../../tests/claims.ts';
 import type { PromotionRequest } from '../src/promotion.ts';
 import { digestOf, RegistryBench } from './support/promotions.ts';
 
@@ -42,7 +43,7 @@ async function verify(name: string) {
   }
 }
 
-describe('promotion', () => {
+verifies(['service.registry', 'boundary.promotion'], 'promotion', () => {
   it('pins a copy that is read-only, named by digest and listed', async () => {
     const bytes = randomBytes(3_000_001);
     const request = await bench.scanned('good-1', bytes);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { contracts } from '@secai/contracts';
 import { ConfigError, startService } from '@secai/kit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifies } from '../../../tests/claims.ts';
 import { Owner } from '../src/owner.ts';
 import { PassphraseHasher } from '../src/passphrase.ts';
 import { uiService } from '../src/service.ts';
@@ -58,7 +59,7 @@ describe('set-up', () => {
   });
 });
 
-describe('the session', () => {
+verifies(['boundary.user'], 'the session', () => {
   it('is a cookie that scripts cannot read and other sites cannot send', async () => {
     const answer = await login(PASSPHRASE);
     const [cookie] = answer.headers['set-cookie']!;
@@ -173,7 +174,7 @@ describe('the session', () => {
   });
 });
 
-describe('guessing', () => {
+verifies(['boundary.user'], 'guessing', () => {
   it('is slowed down, whatever the attempts come from, and outlives a restart', async () => {
     stack.clock.advance(10 * MINUTE_MS);
     const statuses = (await Promise.all(Array.from({ length: 8 }, () => login(WRONG)))).map(({ status }) => status);

@@ -3,6 +3,7 @@ import { cp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateSigningKey } from '@secai/signing';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { verifies } from '../../../tests/claims.ts';
 import { leafHash } from '../src/merkle.ts';
 import { closedLog, newFolder, openLog, readFiles, START, segmentLines, snapshot, verifyLog } from './support.ts';
 
@@ -64,7 +65,7 @@ async function expectUntouched(): Promise<void> {
   expect(await verifyLog(dir)).toMatchObject({ ok: true, size: RECORDS, checkpoints: 2 });
 }
 
-describe('a closed log of 50 records', () => {
+verifies(['audit.tamper-evident'], 'a closed log of 50 records', () => {
   it('verifies, and consists of several segments', async () => {
     await expectUntouched();
     expect(names.filter((name) => name.endsWith('.jsonl')).length).toBeGreaterThanOrEqual(4);

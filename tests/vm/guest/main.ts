@@ -9,7 +9,7 @@ import { checkPlatform } from './platform.ts';
 import { check, report } from './report.ts';
 import { property, sh, until, userctl } from './shell.ts';
 
-const startSeconds = 900;
+const startSeconds = 1500;
 
 const up = await check('secai.target is reached', async () => {
   await until('the user manager of secai', 120, () =>

@@ -105,7 +105,7 @@ export function containerUnit(service: Service): string {
     'RestartSec=2',
     'RestartSteps=5',
     'RestartMaxDelaySec=60',
-    'TimeoutStartSec=300',
+    'TimeoutStartSec=900',
     'TimeoutStopSec=30',
     '',
     noNetworkWait,
