@@ -121,7 +121,7 @@ describe('the journey', () => {
   }, 60_000);
 });
 
-verifies(['zone.quarantine', 'boundary.promotion'], () => {
+verifies(['zone.quarantine', 'boundary.promotion'], 'bad files', () => {
   const gguf = [
     ['empty', 'big-endian', 'version 1', '2^63 metadata entries', '2^63 tensors', 'key of 2^63 bytes', 'duplicate key'],
     ['cut inside the data', 'ZIP appended', 'ELF appended', 'hostile template'],
@@ -150,7 +150,7 @@ verifies(['zone.quarantine', 'boundary.promotion'], () => {
     ['text', 'x.gguf', Buffer.from('hello'), 'FMT-001'],
   ];
 
-  it('bad files are each rejected with the rule that says why, and leave nothing', async () => {
+  it('are each rejected with the rule that says why, and leave nothing', async () => {
     expect(cases.length).toBeGreaterThanOrEqual(18);
     const before = await models();
     const ended = await Promise.all(
@@ -165,7 +165,7 @@ verifies(['zone.quarantine', 'boundary.promotion'], () => {
     await nothingLeft();
   }, 120_000);
 
-  it('files that change while they are read are rejected', async () => {
+  it('that change while they are read are rejected', async () => {
     const { id } = await bench.submit(safetensors(8_000_000), { name: 'moving' });
     const path = join(bench.quarantineDir, 'files', id);
     await stageOf(id, 'format');
@@ -187,7 +187,7 @@ verifies(['zone.quarantine', 'boundary.promotion'], () => {
     await nothingLeft();
   });
 
-  it('files that change after the scan are not promoted', async () => {
+  it('that change after the scan are not promoted', async () => {
     const bytes = safetensors(3_000_000);
     await bench.engine.end();
     const { id } = await bench.submit(bytes, { name: 'swapped' });

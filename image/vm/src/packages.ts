@@ -1,0 +1,27 @@
+/** Debian packages of the machine; the same parts come with Silverblue. */
+export const machineSuite = 'trixie';
+export const machineContents: readonly string[] = [
+  'systemd',
+  'systemd-sysv',
+  'udev',
+  'dbus',
+  'dbus-user-session',
+  'libpam-systemd',
+  'podman',
+  'netavark',
+  'aardvark-dns',
+  'crun',
+  'passt',
+  'uidmap',
+  'nftables',
+  'iproute2',
+  'linux-image-amd64',
+  'tpm2-tools',
+  'cryptsetup-bin',
+  'systemd-cryptsetup',
+  'kmod',
+  'ca-certificates',
+  'curl',
+  'openssl',
+  'procps',
+];
