@@ -1,8 +1,8 @@
 /** For every ordered pair of containers and every port of the topology: a connection succeeds if and only if the topology has that edge. Real packets, inside the booted machine. */
 import { flows, networks } from '../../shared/topology/src/emit/addresses.ts';
 import { services } from '../../shared/topology/src/index.ts';
+import { probeInContainer, probeInNamespace } from '../vm/guest/prober.ts';
 import { check, expect, report } from '../vm/guest/report.ts';
-import { asUser, must, podman, sh } from '../vm/guest/shell.ts';
 
 interface Attempt {
   from: string;
@@ -37,22 +37,6 @@ export function attempts(): Attempt[] {
   );
 }
 
-/** Runs in a container: tries all targets of stdin, prints one code each. */
-const prober = `
-const net = require('node:net');
-let text = '';
-process.stdin.on('data', (part) => (text += part)).on('end', async () => {
-  const results = [];
-  for (const [host, port] of JSON.parse(text)) {
-    results.push(await new Promise((resolve) => {
-      const socket = net.connect({ host, port, timeout: 15000 });
-      const finish = (result) => { socket.destroy(); resolve(result); };
-      socket.on('connect', () => finish('reached')).on('timeout', () => finish('ETIMEDOUT')).on('error', (error) => finish(error.code));
-    }));
-  }
-  console.log(JSON.stringify(results));
-});`;
-
 export async function runMatrix(): Promise<void> {
   const all = attempts();
   const wrong: string[] = [];
@@ -60,22 +44,9 @@ export async function runMatrix(): Promise<void> {
   await check('a pair of containers connects if and only if the topology has the edge', () => {
     for (const service of services) {
       const mine = all.filter((attempt) => attempt.from === service.name);
-      const input = JSON.stringify(mine.map((attempt) => [attempt.host, attempt.port]));
-      const outcome =
-        service.image === 'node'
-          ? podman(['exec', '-i', `secai-${service.name}`, '/usr/bin/node', '-e', prober], {
-              input,
-              timeoutMs: 300_000,
-            })
-          : sh('nsenter', [`--net=/proc/${pidOf(service.name)}/ns/net`, '/usr/lib/secai-test/node', '-e', prober], {
-              input,
-              timeoutMs: 300_000,
-            });
-      expect(
-        outcome.code === 0,
-        `the probe in ${service.name} ended with code ${outcome.code}: ${outcome.err.slice(-300)}`,
-      );
-      const results = JSON.parse(outcome.out) as string[];
+      const targets = mine.map((attempt) => [attempt.host, attempt.port] as const);
+      const probe = service.image === 'node' ? probeInContainer : probeInNamespace;
+      const results = probe(service.name, targets);
       for (const [index, attempt] of mine.entries()) {
         if (results[index] === 'reached') reached++;
         if ((results[index] === 'reached') !== attempt.allowed) {
@@ -90,11 +61,4 @@ export async function runMatrix(): Promise<void> {
     const pairs = new Set(all.map((attempt) => `${attempt.from} ${attempt.to}`)).size;
     return `${pairs} pairs, ${all.length} connections tried, ${reached} allowed, ${all.length - reached} refused`;
   });
-}
-
-function pidOf(service: string): string {
-  return must(
-    'nsenter',
-    asUser('secai', ['podman', 'inspect', '--format', '{{.State.Pid}}', `secai-${service}`]),
-  ).trim();
 }

@@ -1,10 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { services } from '../services.ts';
 import { composeFile } from './compose.ts';
 import { containerFirewall } from './container-firewall.ts';
 import { formattedJson } from './json.ts';
 import { containerUnit, mainTarget, networkUnits, unitName, volumeUnits } from './quadlets.ts';
+import { readmeWithServices } from './readme.ts';
 import { seccompProfile } from './seccomp.ts';
 import { secretsPlan } from './secrets.ts';
+
+const README = join(import.meta.dirname, '../../../../README.md');
 
 /** Folders that hold nothing but emitted files; what is not in `emittedFiles` is stale there. */
 export const emittedFolders = ['quadlets/secai', 'quadlets/units', 'quadlets/nft', 'quadlets/seccomp'] as const;
@@ -26,6 +31,7 @@ export function emittedFiles(): Map<string, string> {
     ]),
     ['quadlets/secrets.plan', secretsPlan()],
     ['compose-dev.yml', composeFile()],
+    ['README.md', readmeWithServices(readFileSync(README, 'utf8'))],
   ];
   return new Map(files);
 }

@@ -31,7 +31,7 @@ export function ImportArea(): ReactNode {
         <FileUp size={22} aria-hidden />
         <p>
           <strong>Drop a model file here</strong>
-          <span>GGUF or safetensors. It goes into quarantine first; nothing loads before it has passed.</span>
+          <span>A GGUF file. It goes into quarantine first; nothing loads before it has passed.</span>
         </p>
         <button type="button" className="button" onClick={() => picker.current?.click()}>
           Choose file…
