@@ -19,6 +19,8 @@ export interface BootOptions {
   cutPowerAt?: (line: string) => boolean;
 }
 
+const stopSignals = ['SIGINT', 'SIGTERM'] as const;
+
 /** The outside world as the machine sees it: TEST-NET-3, with one HTTPS-port answerer and nothing else. */
 export const outside = {
   network: '203.0.113.0/24',
@@ -36,12 +38,16 @@ export async function bootMachine(machine: Machine, options: BootOptions): Promi
   const started = performance.now();
   const children: ChildProcess[] = [];
   let cut = false;
+  // Ctrl-C ends the machine, and with it this function, which then cleans up.
+  const stop = (): void => {
+    for (const child of children) child.kill('SIGKILL');
+  };
   const results = createServer((socket) =>
     createInterface({ input: socket }).on('line', (line) => {
       options.onLine(line);
       if (!options.cutPowerAt?.(line)) return;
       cut = true;
-      children.at(-1)?.kill('SIGKILL');
+      stop();
     }),
   );
   try {
@@ -64,17 +70,21 @@ export async function bootMachine(machine: Machine, options: BootOptions): Promi
     const log = createWriteStream(options.consoleLog);
     qemu.stdout?.pipe(log, { end: false });
     qemu.stderr?.pipe(log, { end: false });
-    const timer = setTimeout(() => qemu.kill('SIGKILL'), options.timeoutMs);
+    const timer = setTimeout(stop, options.timeoutMs);
+    for (const name of stopSignals) process.on(name, stop);
     const [code, signal] = (await once(qemu, 'exit')) as [number | null, string | null];
     clearTimeout(timer);
     log.end();
     if (code !== 0 && !cut) {
-      const why = signal ? `was stopped after ${options.timeoutMs / 1000} s` : `ended with code ${code}`;
+      const why = signal
+        ? `was stopped before it powered off (limit ${options.timeoutMs / 1000} s)`
+        : `ended with code ${code}`;
       throw new Error(`The machine ${why}; its console is in ${options.consoleLog}`);
     }
     return (performance.now() - started) / 1000;
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    for (const name of stopSignals) process.off(name, stop);
+    stop();
     await closed(results);
     rmSync(work, { recursive: true, force: true });
   }

@@ -299,7 +299,9 @@ describe('every method', () => {
     const [root, tmp, cwd] = JSON.parse(output);
     expect(root).not.toContain('root');
     expect(root).not.toContain('.old');
-    expect(tmp).toEqual([basename(folder)]);
+    // A checkout below /tmp shows there too: Node itself is one of the files that the command may see.
+    const own = tmp.filter((name: string) => !process.execPath.startsWith(`/tmp/${name}/`));
+    expect(own).toEqual([basename(folder)]);
     expect(cwd).toBe('/usr');
   });
 
