@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serviceByName, services } from '@secai/topology';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { verifies } from '../claims.ts';
 import { eventually } from '../support/eventually.ts';
 import { freeOffset, repository } from '../support/stack.ts';
@@ -84,6 +84,8 @@ afterEach(async () => {
     await rm(home, { recursive: true, force: true });
   }
 });
+
+vi.setConfig({ testTimeout: 120_000 });
 
 verifies(['start.two-commands', 'start.nothing-left'], () => {
   it('prints a table and, last, the ready line; SIGTERM stops it cleanly', async () => {
@@ -166,6 +168,10 @@ verifies(['start.two-commands', 'start.nothing-left'], () => {
       const registry = row.services.find(({ service }) => service === 'registry')!;
       return registry.state === 'ready' && registry.restarts === 1 && registry.pid !== Number(pid);
     });
-    expect(start.output).toMatch(/registry .*restarting: killed by SIGKILL/);
+    await eventually(
+      'the reason on the terminal',
+      () => /registry .*restarting: killed by SIGKILL/.test(start.output),
+      5000,
+    );
   });
 });

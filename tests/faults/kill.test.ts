@@ -97,26 +97,15 @@ async function importAll(stack: Stack, acknowledged: Acknowledged, stopped: () =
 
 const rowOf = (stack: Stack, service: ServiceName) => stack.launcher.rows().find((row) => row.service === service);
 
-/** Kills one service again and again, each time once it is ready, after a random moment of work. */
-async function killRepeatedly(stack: Stack, service: ServiceName, random: () => number): Promise<void> {
-  for (let n = 0; n < kills; n++) {
-    const pid = await eventually(
-      `${service} ready before kill ${n + 1}`,
-      async () => {
-        const row = rowOf(stack, service);
-        if (row?.state !== 'ready') return null;
-        await delay(random() * 300);
-        return rowOf(stack, service)?.pid === row.pid ? row.pid : null;
-      },
-      90_000,
-    );
-    process.kill(pid, 'SIGKILL');
-    await eventually(
-      `${service} noticed dead`,
-      () => rowOf(stack, service)?.pid !== pid || rowOf(stack, service)?.state !== 'ready',
-      10_000,
-    );
+/** One round: each service dies once, in random order and close together, then all must come back. */
+async function killAllOnce(stack: Stack, random: () => number): Promise<void> {
+  const order = serviceNames.map((service) => ({ service, at: random() })).sort((a, b) => a.at - b.at);
+  for (const { service } of order) {
+    await delay(random() * 100);
+    process.kill(await eventually(`${service} runs`, () => rowOf(stack, service)?.pid, 30_000), 'SIGKILL');
   }
+  await eventually('all services are back', () => stack.launcher.rows().every((row) => row.state === 'ready'), 90_000);
+  await delay(random() * 300); // under load again
 }
 
 verifies(['store.durable'], () => {
@@ -149,7 +138,8 @@ verifies(['store.durable'], () => {
         chatAll(page, model, acknowledged, () => stopped),
         importAll(stack, acknowledged, () => stopped),
       ];
-      await Promise.all(serviceNames.map((service, i) => killRepeatedly(stack, service, randomFrom(seed + i))));
+      const random = randomFrom(seed);
+      for (let round = 0; round < kills; round++) await killAllOnce(stack, random);
       stopped = true;
       await Promise.all(load);
       await eventually('all ready again', () => stack.launcher.rows().every((row) => row.state === 'ready'), 90_000);

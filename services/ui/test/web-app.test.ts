@@ -52,7 +52,7 @@ describe('the page', () => {
     for (const path of ['/', SCRIPT, '/api/session', '/v1/models', '/nothing.js', '/health']) {
       const { headers } = await browser.get(path);
       expect(headers['content-security-policy'], path).toBe(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
       );
       expect(headers).toMatchObject({
         'x-content-type-options': 'nosniff',

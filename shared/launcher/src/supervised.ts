@@ -42,8 +42,9 @@ export class Supervised extends EventEmitter<{ line: [stream: 'out' | 'err', lin
     this.#options = options;
   }
 
+  /** The process id while it runs. */
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#child?.exitCode === null && this.#child.signalCode === null ? this.#child.pid : undefined;
   }
 
   /** Starts it and resolves when it is ready for the first time. Rejects when it cannot start. */
