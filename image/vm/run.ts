@@ -10,7 +10,7 @@ import { BuildError } from '../../containers/src/host.ts';
 import { agreed, ensureSystemPackages, imagePackages, machinePackages } from '../../containers/system-packages.ts';
 import type { Message } from '../../tests/vm/guest/report.ts';
 import { buildMachine, machineFolder } from './src/machine.ts';
-import { smallModel } from './src/model.ts';
+import { tinyModel } from './src/model.ts';
 import { bootMachine } from './src/qemu.ts';
 
 const bootMinutes = 45;
@@ -23,8 +23,7 @@ async function main(): Promise<void> {
   const seconds = stopwatch();
   if (!values['no-images']) console.log(sizeTable(await buildImages()));
   console.log(`images: ${seconds()} s`);
-  const model = smallModel();
-  const machine = buildMachine({ files: model ? [{ from: model, to: 'usr/lib/secai-test/model.gguf' }] : [] });
+  const machine = buildMachine({ files: [{ from: tinyModel(), to: 'usr/lib/secai-test/model.gguf' }] });
   console.log(`disks: ${seconds()} s`);
 
   const checks: Extract<Message, { kind: 'check' }>[] = [];

@@ -1,40 +1,62 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
-import { BuildError } from '../../../containers/src/host.ts';
-import { llamaPackages } from '../../../containers/src/llama.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { buildGguf, type GgufTensorSpec } from '@secai/model-formats/testing';
 import { cacheFolder } from '../../../containers/src/paths.ts';
 
-const starter = join(cacheFolder, 'models/SmolLM2-135M-Instruct.Q4_1.gguf');
-const removedLayers = { first: 4, last: 25 };
+const width = 64;
+const layers = 2;
+const feedForward = 128;
+const special = ['<unk>', '<s>', '</s>'];
+const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+const pieces = ['▁', ...'abcdefghijklmnopqrstuvwxyz'];
+const tokens = [...special, ...bytes, ...pieces];
 
 /**
- * The starter model with 8 of its 30 layers, for a processor that is emulated: it is a real GGUF that loads, computes and stops, but what
- * it writes makes no sense. Undefined when the starter model is not in the cache. Throws BuildError when llama-quantize fails.
+ * Writes a complete llama with two layers, 64 dimensions and made-up weights, and returns its path. It loads, computes and answers on an
+ * emulated processor within seconds, where the starter model would need many minutes; what it writes makes no sense.
  */
-export function smallModel(): string | undefined {
-  if (!existsSync(starter)) return undefined;
-  const file = join(cacheFolder, 'models/SmolLM2-8-layers.gguf');
-  if (existsSync(file)) return file;
-  const { root } = llamaPackages();
-  const libraries = join(root, 'usr/lib/x86_64-linux-gnu');
-  const layers = Array.from(
-    { length: removedLayers.last - removedLayers.first + 1 },
-    (_, index) => removedLayers.first + index,
+export function tinyModel(): string {
+  const file = join(cacheFolder, 'vm/tiny.gguf');
+  mkdirSync(dirname(file), { recursive: true });
+  const kinds = [2, 3, 3, ...bytes.map(() => 6), ...pieces.map(() => 1)];
+  writeFileSync(
+    file,
+    buildGguf({
+      metadata: {
+        'general.name': 'Tiny model of the acceptance run',
+        'llama.block_count': { type: 'u32', value: layers },
+        'llama.context_length': { type: 'u32', value: 1024 },
+        'llama.embedding_length': { type: 'u32', value: width },
+        'llama.feed_forward_length': { type: 'u32', value: feedForward },
+        'llama.rope.dimension_count': { type: 'u32', value: width / 4 },
+        'tokenizer.ggml.tokens': tokens,
+        'tokenizer.ggml.scores': { type: 'array', element: 'f32', values: tokens.map((_, index) => -index) },
+        'tokenizer.ggml.token_type': { type: 'array', element: 'i32', values: kinds },
+        'tokenizer.chat_template':
+          "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
+      },
+      tensors: [
+        { name: 'token_embd.weight', shape: [width, tokens.length] },
+        ...Array.from({ length: layers }, (_, layer) => layerTensors(layer)).flat(),
+        { name: 'output_norm.weight', shape: [width] },
+        { name: 'output.weight', shape: [width, tokens.length] },
+      ],
+    }),
   );
-  const result = spawnSync(
-    join(root, 'usr/lib64/ld-linux-x86-64.so.2'),
-    [
-      ...['--library-path', `${libraries}:${libraries}/llama`, join(root, 'usr/bin/llama-quantize')],
-      ...['--allow-requantize', '--prune-layers', layers.join(','), starter, `${file}.new`, 'COPY'],
-    ],
-    { encoding: 'utf8' },
-  );
-  if (result.status !== 0)
-    throw new BuildError(
-      'command_failed',
-      `llama-quantize ended with code ${result.status}: ${result.stderr.slice(-500)}`,
-    );
-  renameSync(`${file}.new`, file);
   return file;
+}
+
+function layerTensors(layer: number): GgufTensorSpec[] {
+  const shapes: [string, number[]][] = [
+    ['attn_norm', [width]],
+    ['attn_q', [width, width]],
+    ['attn_k', [width, width]],
+    ['attn_v', [width, width]],
+    ['attn_output', [width, width]],
+    ['ffn_norm', [width]],
+    ['ffn_gate', [width, feedForward]],
+    ['ffn_up', [width, feedForward]],
+    ['ffn_down', [feedForward, width]],
+  ];
+  return shapes.map(([name, shape]) => ({ name: `blk.${layer}.${name}.weight`, shape }));
 }
