@@ -343,8 +343,8 @@ function Start(props: { hasModel: boolean; loaded: boolean; onPick: (text: strin
         <Logo size={48} />
         <p className="start-title">Bring a model</p>
         <p className="start-text">
-          There is no model on this machine yet. Import a GGUF file: it goes through seven checks in
-          quarantine, and then you can chat with it here.
+          There is no model on this machine yet. Import a GGUF file: it goes through seven checks in quarantine, and
+          then you can chat with it here.
         </p>
         <AppLink to={{ page: 'models' }} className="button primary">
           Import a model
