@@ -21,10 +21,14 @@ export async function startBench(): Promise<Row[]> {
     });
     const closed = once(child, 'close');
     let output = '';
-    for await (const chunk of child.stdout.setEncoding('utf8')) {
-      output += chunk as string;
-      if (output.includes('SecAI OS is ready')) break;
-    }
+    await new Promise<void>((ready) => {
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        output += chunk;
+        if (output.includes('SecAI OS is ready')) ready();
+      });
+      child.once('close', () => ready());
+    });
+    if (!output.includes('SecAI OS is ready')) throw new Error(output);
     if (i > 0) seconds.push((performance.now() - started) / 1000); // the first one makes the home
     table = output.slice(output.lastIndexOf('  service'));
     child.kill('SIGTERM');

@@ -152,6 +152,18 @@ verifies(['start.two-commands', 'start.nothing-left'], () => {
     expect(again.output).not.toContain('already runs');
   });
 
+  it('stops cleanly when nobody reads its output any more', async () => {
+    const start = await (await begin()).ready();
+    start.child.stdout!.destroy();
+    const registry = processesOf(start.home).find((one) =>
+      readFileSync(`/proc/${one}/cmdline`, 'utf8').includes('services/registry'),
+    );
+    process.kill(Number(registry), 'SIGKILL'); // its restart is a line to print
+    const [code] = (await start.closed) as [number];
+    expect(code).toBe(0);
+    expect(processesOf(start.home)).toEqual([]);
+  });
+
   it('restarts a service that is killed', async () => {
     const start = await (await begin()).ready();
     const pid = processesOf(start.home).find((one) =>

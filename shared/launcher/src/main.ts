@@ -15,6 +15,7 @@ async function main(env: Record<string, string | undefined>): Promise<void> {
   const told = new Promise<void>((done) => stopping.signal.addEventListener('abort', () => done(), { once: true }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
   process.once('disconnect', () => stopping.abort()); // the bootstrap that started us is gone
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stopping.abort()); // nobody reads us any more
   const portOffset = parseOffset(env['SECAI_PORT_OFFSET']);
   const home = resolve(env['SECAI_HOME'] || join(root, '.secai'));
   const launcher = new Launcher({
